@@ -1,0 +1,205 @@
+"""The unit of work: a target (what is called) and a call (one address at which it is called).
+
+Plans name targets, the scheduler makes calls, the door takes them. A call is one segment `name[item]@turn` of a path;
+its address is spelled only when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+__all__ = ("Call", "Children", "Frame", "Kind", "Live", "Owner", "Site", "Target", "segment")
+
+Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
+"""How a function is driven: awaited, called on a thread, or drained of its chunks."""
+
+
+class Target(Struct, frozen=True, eq=False):
+    """A function as the engine sees it."""
+
+    name: str
+    """The node's or task's name, as the user knows it."""
+
+    function: Callable[..., object]
+    """Called with keyword arguments only."""
+
+    kind: Kind
+    """How to drive it."""
+
+    record: bool = True
+    """Whether its output is kept in the run's log."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the function holds its thread until it returns."""
+        return self.kind in {"blocking", "generator"}
+
+
+class Children(Protocol):
+    """The calls that a running call started."""
+
+    @property
+    def awaited(self) -> int:
+        """How many unfinished ones somebody waits for."""
+        ...
+
+    async def join(self, *, cancel: bool = False) -> BaseException | None:
+        """Wait until all of them have ended, having cancelled them first if asked to.
+
+        Returns:
+            What one of them raised that nobody looked at, or None.
+        """
+        ...
+
+
+class Owner(Protocol):
+    """What a call belongs to: the scope or fan-out that started it."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether the calls in it are being cancelled."""
+        ...
+
+    def tainted(self) -> None:
+        """The running task's context was changed by a call; it must run no other."""
+        ...
+
+
+class Site(Struct, frozen=True, eq=False):
+    """Where calls are made from: what all items of one fan-out share."""
+
+    owner: Owner
+    """The scope or fan-out that starts the calls."""
+
+    target: Target
+    """What is called."""
+
+    parent: Call | Frame | None
+    """The call or frame that they are inside of."""
+
+    name: str
+    """The name of their address segments."""
+
+
+class Call(Struct, eq=False):
+    """One call of a target at one address."""
+
+    site: Site
+    """What is called, and from where."""
+
+    item: int | str | None = None
+    """Its map key, Send index or call number."""
+
+    turn: int | None = None
+    """Its super-step or cycle round, where there are several."""
+
+    live: Live | None = None
+    """What changes while it runs; made when something first does."""
+
+    @property
+    def target(self) -> Target:
+        """What is called."""
+        return self.site.target
+
+    @property
+    def parent(self) -> Call | Frame | None:
+        """The call or frame that this one is inside of."""
+        return self.site.parent
+
+    @property
+    def attempts(self) -> int:
+        """The number of the attempt that runs, or of the last one."""
+        return 1 if self.live is None else self.live.attempts
+
+    def living(self) -> Live:
+        """What changes while it runs."""
+        if self.live is None:
+            self.live = Live()
+        return self.live
+
+    @property
+    def address(self) -> str:
+        """The path of segments from the run's root, joined by `/`."""
+        return _spell(self)
+
+    @property
+    def segment(self) -> str:
+        """This call's own part of its address.
+
+        A one-node graph used as a node is collapsed to its only call, which keeps both names in its address, so that
+        the address stays when a second node is added to the graph.
+        """
+        own = segment(self.site.name, self.item, self.turn)
+        if self.site.target.name == self.site.name:
+            return own
+        return f"{own}/{self.site.target.name}"
+
+
+class Live(Struct, eq=False):
+    """What changes while a call runs, and what few calls have."""
+
+    attempts: int = 1
+    """The number of the attempt that runs, or of the last one."""
+
+    slot: bool = False
+    """Whether the call holds a slot of the run's concurrency limit."""
+
+    abandoned: bool = False
+    """A blocking call that outlived its grace: its fact is `cancelled`, its late result is dropped."""
+
+    started: int = 0
+    """How many children it has started; numbers their addresses."""
+
+    asked: int = 0
+    """How many questions it has asked; numbers their ids."""
+
+    children: Children | None = None
+    """The calls it started itself; made with the first of them."""
+
+    @property
+    def awaits_children(self) -> bool:
+        """Whether something in the call waits for a call that it started."""
+        return self.children is not None and self.children.awaited > 0
+
+
+class Frame(Struct, eq=False):
+    """A nested plan's place in an address; it records no fact of its own."""
+
+    parent: Call | Frame | None
+    """The call or frame that this one is inside of."""
+
+    name: str
+    """The name of its segment."""
+
+    item: int | str | None = None
+    """Its map key or call number."""
+
+    turn: int | None = None
+    """Its super-step or cycle round, where there are several."""
+
+    @property
+    def segment(self) -> str:
+        """This frame's own part of an address."""
+        return segment(self.name, self.item, self.turn)
+
+    @property
+    def address(self) -> str:
+        """The path of segments from the run's root, joined by `/`."""
+        return _spell(self)
+
+
+def segment(name: str, item: int | str | None = None, turn: int | None = None) -> str:
+    """Spell one segment of an address: `name[item]@turn`."""
+    key = "" if item is None else f"[{item}]"
+    return f"{name}{key}" if turn is None else f"{name}{key}@{turn}"
+
+
+def _spell(place: Call | Frame | None) -> str:
+    segments: list[str] = []
+    while place is not None:
+        segments.append(place.segment)
+        place = place.parent
+    return "/".join(reversed(segments))

@@ -1,0 +1,162 @@
+"""One lazy action, any number of calls: the items of a fan-out, pulled as lanes become free.
+
+A scope performs it. Item 100,000 costs what the first did: nothing here looks at the other items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from piecework.core.call import Call, Frame, Site, Target
+from piecework.core.feed import Feed
+from piecework.core.group import Group, Lanes
+from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
+from piecework.core.plan import FanOut, Plan
+from piecework.core.pool import Pool, Work
+from piecework.core.run import Run
+from piecework.core.threads import ThreadPool
+
+__all__ = ("Fan", "Nester")
+
+Nester: TypeAlias = Callable[[Plan, Frame, Group], Coroutine[Any, Any, Outcome]]
+"""Runs an item's plan inside a group; the scope gives it, which a fan-out must not know."""
+
+AHEAD = 1000
+"""How far an async iterable is read in advance when nothing limits the fan-out."""
+
+_DROPPED = object()
+
+
+class Fan(Group):
+    """A fan-out being performed."""
+
+    def __init__(
+        self, run: Run, outer: Group | None, parent: Call | Frame | None, action: FanOut, nest: Nester
+    ) -> None:
+        """Prepare a fan-out's lanes: threads for a blocking target, tasks for anything else."""
+        super().__init__(run, outer)
+        self._parent = parent
+        self._action = action
+        self._nest = nest
+        self._results: list[object] = []
+        self._pulled = 0
+        self._exhausted = False
+        self._dropped = False
+        self._questions: list[Question] = []
+        self._sink = action.sink
+        widths = [width for width in (run.policy.max_concurrency, action.max_concurrency) if width is not None]
+        target = run.executor.place(action.body) if isinstance(action.body, Target) else None
+        self._site = None if target is None else Site(self, target, parent, action.name)
+        self._pool: Pool | ThreadPool
+        if target is not None and target.blocking:
+            self._pool = ThreadPool(self, min(widths, default=run.policy.max_threads), run, self.context)
+        else:
+            self._pool = Pool(self, min(widths, default=None), run, self.context)
+        self._feed: Feed | None = None
+        if isinstance(action.items, AsyncIterator):
+            self._feed = Feed(action.items, min(widths, default=AHEAD), self._nudge)
+        else:
+            self._items = action.items
+        if self._sink is not None:
+            self._sink.on_room(self._nudge)
+
+    def lanes(self) -> Sequence[Lanes]:
+        """The one pool that works the items off."""
+        return (self._pool,)
+
+    async def perform(self) -> Outcome:
+        """Run all items; see `Group.perform`."""
+        if self._feed is None:
+            return await super().perform()
+        pump = asyncio.create_task(self._feed.pump())
+        try:
+            return await super().perform()
+        finally:
+            pump.cancel()
+            await asyncio.wait([pump])
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an item might be pulled now."""
+        if self._exhausted or (self._sink is not None and self._sink.full):
+            return False
+        return self._feed is None or len(self._feed) > 0 or self._feed.ended
+
+    def next(self) -> Work | None:
+        """Pull the next item; None when there is none now."""
+        if self._ending or not self.waiting:
+            return None
+        try:
+            kwargs = next(self._items) if self._feed is None else self._feed.pull()
+        except StopIteration:
+            kwargs = None
+        except Exception as error:  # noqa: BLE001 - the user's iterable raised
+            self._broken(error)
+            return None
+        if kwargs is None:
+            self._exhausted = True
+            if self._feed is not None and self._feed.error is not None:
+                self._broken(self._feed.error)
+            return None
+        index = self._pulled
+        self._pulled = index + 1
+        if self._sink is None:
+            self._results.append(None)
+        if self._site is not None:
+            return self._call(Call(self._site, index), kwargs)
+        return self._plan(index, kwargs)
+
+    def retired(self) -> None:
+        """The last lane is gone: if the items are too, this is the end."""
+        if not self._exhausted or self._ending:
+            return
+        if self._questions:
+            self.finish(Paused(tuple(self._questions)))
+        elif self._dropped:
+            self.finish(Done([value for value in self._results if value is not _DROPPED]))
+        else:
+            self.finish(Done(self._results))
+
+    async def _call(self, call: Call, kwargs: Mapping[str, object]) -> None:
+        outcome = await self.run.door.invoke(call, kwargs)
+        if type(outcome) is Done and self._sink is None:
+            self._results[call.item] = outcome.value  # type: ignore[index]  # A fan-out's items are numbered.
+        else:
+            self._take(call.item, outcome)  # type: ignore[arg-type]
+
+    async def _plan(self, index: int, kwargs: Mapping[str, object]) -> None:
+        make_plan = self._action.body
+        assert not isinstance(make_plan, Target)
+        frame = Frame(self._parent, self._action.name, index)
+        self._take(index, await self._nest(make_plan(kwargs), frame, self))
+
+    def _take(self, index: int, outcome: Outcome) -> None:
+        """Put an item's outcome where it belongs; may be called on a worker thread."""
+        action = self._action
+        if isinstance(outcome, Paused):
+            self._questions.extend(outcome.questions)
+        elif isinstance(outcome, Failed) and action.on_error == "raise":
+            self.fail_soon(Failed(outcome.error, outcome.attempts, index))
+        elif self._sink is not None:
+            if isinstance(outcome, Done) or action.on_error == "keep":
+                self._sink.put(index, outcome)
+        elif isinstance(outcome, Done):
+            self._results[index] = outcome.value
+        elif action.on_error == "keep":
+            self._results[index] = action.failure(outcome, index) if action.failure is not None else outcome
+        else:
+            self._results[index] = _DROPPED
+            self._dropped = True
+
+    def _broken(self, error: Exception) -> None:
+        error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")
+        self.fail_soon(Failed(error))
+
+    def _nudge(self) -> None:
+        """Something to do may have come: more items, their end, or room in the sink. Called on the loop."""
+        if self._idle is not None and self._pool.size == 0:
+            self.wake()
+        else:
+            self._pool.poke()

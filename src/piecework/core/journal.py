@@ -1,0 +1,155 @@
+"""A run's log as it is written: outcomes to facts, facts to the store, in one order, many in one commit.
+
+The door records calls here, the scope fan-outs and ends. One writer task drains what has gathered while the last batch
+was being committed; it stands outside every limit. Without a store, facts are counted and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+
+from piecework.core.call import Call
+from piecework.core.codec import Codec
+from piecework.core.fact import Fact, Status
+from piecework.core.outcome import Done, Failed, Outcome
+from piecework.core.ports import RunLog
+from piecework.errors import CodecError
+
+__all__ = ("Journal",)
+
+BATCH = 1000
+"""Facts in one commit, and the queue's length above which calls wait for the writer."""
+
+
+class Journal:
+    """The ordered writer of one run's facts."""
+
+    def __init__(self, store: RunLog | None, run_id: str, codec: Codec) -> None:
+        """Make the journal of a run; `store=None` keeps nothing."""
+        self.keeps = store is not None
+        """Whether facts are kept anywhere."""
+        self._store = store
+        self._run_id = run_id
+        self._codec = codec
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._pending: list[Fact] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._counter = itertools.count()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._error: BaseException | None = None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be written that calls should wait for the writer."""
+        return len(self._pending) > BATCH
+
+    def record(self, call: Call, outcome: Outcome) -> Outcome:
+        """Take a finished call's outcome into the log; safe from any thread.
+
+        Returns:
+            The outcome, or `Failed` with a `CodecError` when its value cannot be kept.
+        """
+        if not self.keeps:
+            next(self._counter)
+            return outcome
+        value: bytes | None = None
+        if type(outcome) is Done and call.target.record:
+            try:
+                value = self._codec.encode(outcome.value)
+            except CodecError as error:
+                outcome = Failed(error, attempts=call.attempts)
+        self.write(_call_fact(call, outcome, value))
+        return outcome
+
+    def record_cancelled(self, call: Call) -> None:
+        """Take down that a blocking call was abandoned."""
+        if self.keeps:
+            self.write(
+                Fact("call", call.address, _address(call), call.target.name, "cancelled", attempts=call.attempts)
+            )
+
+    def plan(self, address: str, name: str, size: int | None) -> None:
+        """Take down that a fan-out of so many items is about to start."""
+        if self.keeps:
+            self.write(Fact("plan", address, name=name, value=self._codec.encode(size)))
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Take down how the run ended; None says that it was cancelled."""
+        if self.keeps:
+            status, error = ("cancelled", None) if outcome is None else _told(outcome)
+            self.write(Fact("end", "", status=status, error=error))
+
+    def write(self, fact: Fact) -> None:
+        """Queue a fact and see that the writer runs."""
+        if not self.keeps:
+            return
+        self._pending.append(fact)
+        if len(self._pending) == 1:
+            if threading.get_ident() == self._thread:
+                self._wake()
+            else:
+                self._loop.call_soon_threadsafe(self._wake)
+
+    async def room(self) -> None:
+        """Wait until the writer has caught up; from any thread."""
+        caught_up = self._loop.create_future()
+        self._waiters.append(caught_up)
+        self._loop.call_soon_threadsafe(self._wake)
+        await caught_up
+
+    async def commit(self) -> None:
+        """Return once everything recorded so far is in the store; called on the loop.
+
+        Raises:
+            Exception: Whatever the store raised; nothing after it was written.
+        """
+        while self.keeps and self._error is None and (self._pending or self._writer is not None):
+            self._wake()
+            if self._writer is not None:
+                await asyncio.wait([self._writer])
+        if self._error is not None:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._writer is None and self._error is None and self._pending:
+            self._writer = self._loop.create_task(self._write())
+        elif self._writer is None:
+            self._let_go()
+
+    async def _write(self) -> None:
+        assert self._store is not None
+        try:
+            while self._pending:
+                batch = self._pending[:BATCH]
+                await self._store.append(self._run_id, batch)
+                del self._pending[: len(batch)]
+                self._let_go()
+        except Exception as error:  # noqa: BLE001 - handed to everyone who waits for a commit
+            self._error = error
+        finally:
+            self._writer = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _call_fact(call: Call, outcome: Outcome, value: bytes | None) -> Fact:
+    status, error = _told(outcome)
+    return Fact("call", call.address, _address(call), call.target.name, status, value, error, call.attempts)
+
+
+def _told(outcome: Outcome) -> tuple[Status, str | None]:
+    if isinstance(outcome, Failed):
+        return "failed", f"{type(outcome.error).__name__}: {outcome.error}"
+    return ("done" if isinstance(outcome, Done) else "paused"), None
+
+
+def _address(call: Call) -> str:
+    return "" if call.parent is None else call.parent.address

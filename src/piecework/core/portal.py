@@ -1,0 +1,146 @@
+"""The way in for synchronous code: loops on daemon threads of our own, one for the process unless one is blocked.
+
+The synchronous side of every front end runs its coroutines here and waits for them, interruptibly. Consecutive calls
+share one loop, so that an async client made in one is still good in the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import warnings
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+__all__ = ("iterate_blocking", "run_blocking")
+
+T = TypeVar("T")
+
+
+class _Portal:
+    """One loop on one daemon thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="piecework-loop", daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for it; Ctrl-C cancels it and waits until it has ended."""
+        visit = _Visit(work)
+        self._loop.call_soon_threadsafe(visit.begin, context=copy_context())
+        try:
+            visit.ended.wait()
+        except BaseException:  # Ctrl-C; a second one while waiting goes through at once.
+            self._loop.call_soon_threadsafe(visit.cancel)
+            visit.ended.wait()
+            raise
+        return visit.result()
+
+
+class _Visit(Generic[T]):
+    """One coroutine's stay on a portal's loop."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.ended = threading.Event()
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work)
+        self._task.add_done_callback(lambda _: self.ended.set())
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def result(self) -> T:
+        assert self._task is not None
+        return self._task.result()
+
+
+class _Portals:
+    """The process's portals: one for everyone, and spare ones for callers that block another portal's loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._main: _Portal | None = None
+        self._spare: list[_Portal] = []
+        self._warned = False
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        if not _on_a_loop():
+            return self._shared().run(work)
+        self._warn()
+        portal = self._take()
+        try:
+            return portal.run(work)
+        finally:
+            with self._lock:
+                self._spare.append(portal)
+
+    def _shared(self) -> _Portal:
+        with self._lock:
+            if self._main is None:
+                self._main = _Portal()
+            return self._main
+
+    def _take(self) -> _Portal:
+        with self._lock:
+            return self._spare.pop() if self._spare else _Portal()
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                "a synchronous run was started inside a coroutine: its event loop is blocked until the run has ended. "
+                "Await the asynchronous form instead.",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+
+
+_portals = _Portals()
+
+
+def _renew() -> None:
+    """After a fork the threads of the portals are gone."""
+    global _portals  # noqa: PLW0603 - one per process, by definition
+    _portals = _Portals()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a background loop and return what it returns.
+
+    Inside a coroutine, it runs on another loop than the caller's, and a warning says once that the caller's is blocked.
+
+    Raises:
+        KeyboardInterrupt: The caller was interrupted; the coroutine was cancelled and has ended.
+        BaseException: Whatever the coroutine raised.
+    """
+    return _portals.run(work)
+
+
+def iterate_blocking(items: AsyncGenerator[T, None]) -> Iterator[T]:
+    """Iterate over an async generator from synchronous code; closing this iterator closes that one."""
+    try:
+        while True:
+            try:
+                yield run_blocking(items.__anext__())
+            except StopAsyncIteration:
+                return
+    finally:
+        run_blocking(items.aclose())
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

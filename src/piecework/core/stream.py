@@ -1,0 +1,84 @@
+"""Outcomes on their way from a fan-out to whoever reads them, a bounded number at a time.
+
+Runners give a stream to a fan-out as its sink and iterate over it. A full stream stops new items from starting; items
+that run already still hand in, so it holds at most its capacity and one outcome for each lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from piecework.core.outcome import Outcome
+
+__all__ = ("Stream",)
+
+
+class Stream:
+    """A bounded queue of `(index, outcome)`, filled from any thread and read on one loop."""
+
+    def __init__(self, capacity: int = 1000) -> None:
+        """Make a stream on the running loop that holds `capacity` outcomes before it is full."""
+        self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._arrived: deque[tuple[int, Outcome]] = deque()
+        self._ended = False
+        self._reader: asyncio.Future[None] | None = None
+        self._poke: Callable[[], None] | None = None
+        self._stopped = False
+
+    @property
+    def full(self) -> bool:
+        """Whether no new item should start for now."""
+        if len(self._arrived) < self._capacity:
+            return False
+        self._stopped = True
+        return True
+
+    def put(self, index: int, outcome: Outcome) -> None:
+        """Take one item's outcome; from any thread."""
+        self._arrived.append((index, outcome))
+        if self._reader is not None:
+            self._on_loop(self._wake)
+
+    def end(self) -> None:
+        """Nothing more will come; called on the loop."""
+        self._ended = True
+        self._wake()
+
+    def on_room(self, poke: Callable[[], None]) -> None:
+        """Call `poke` on the loop whenever half of a full stream has been read."""
+        self._poke = poke
+
+    def __aiter__(self) -> Stream:
+        """Iterate over the outcomes in the order they arrive."""
+        return self
+
+    async def __anext__(self) -> tuple[int, Outcome]:
+        """The next outcome; ends when the stream has ended and all has been read."""
+        while not self._arrived:
+            if self._ended:
+                raise StopAsyncIteration
+            self._reader = self._loop.create_future()
+            if not self._arrived:  # A thread may have put something in between.
+                await self._reader
+            self._reader = None
+        arrived = self._arrived.popleft()
+        if self._stopped and len(self._arrived) <= self._capacity // 2:
+            self._stopped = False
+            if self._poke is not None:
+                self._poke()
+        return arrived
+
+    def _on_loop(self, callback: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            callback()
+        else:
+            self._loop.call_soon_threadsafe(callback)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

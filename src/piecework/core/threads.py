@@ -1,0 +1,246 @@
+"""Lanes on worker threads, for functions that block.
+
+The same pieces of work as on the loop, driven on a thread, with no hop to the loop for an item. A pool of threads
+starts small and widens while work waits, little of it finishes and the process is mostly idle. A thread cannot be
+stopped: it is waited for, and then given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import Context
+from time import perf_counter, process_time
+from typing import Any, TypeVar
+
+from piecework.core.current import CURRENT
+from piecework.core.pool import Source, Work
+from piecework.core.run import Run
+
+__all__ = ("ThreadPool", "drive")
+
+T = TypeVar("T")
+
+FIRST_WIDTH = 4
+"""Threads that a pool starts with."""
+
+INTERVAL = 0.001
+"""Seconds between two looks at whether more threads are needed."""
+
+PATIENCE = 10
+"""Looks without a finished piece after which a pool widens although the process is busy."""
+
+CHUNK = 64
+"""Pieces pulled from the source at once while pieces are short."""
+
+
+class ThreadPool:
+    """Lanes that are threads."""
+
+    def __init__(self, source: Source, width: int, run: Run, context: Context) -> None:
+        """Make a pool of at most `width` threads over a source, working in copies of `context`."""
+        self.size = 0
+        """Threads at work; changed on the loop only."""
+        self._source = source
+        self._width = width
+        self._run = run
+        self._context = context
+        self._lock = threading.Lock()
+        self._ready: deque[Work] = deque()
+        self._chunk = 1
+        self._refilled = 0.0
+        self._finished = 0
+        self._gauge = _Gauge()
+        self._timer: asyncio.TimerHandle | None = None
+        self._lanes: set[_Lane] = set()
+        self._empty: asyncio.Future[None] | None = None
+
+    def poke(self) -> None:
+        """There may be work: see that threads take it, and that the pool widens if they are not enough."""
+        if self._waiting() and not self._source.closing:
+            if self.size == 0:
+                self._spawn(min(FIRST_WIDTH, self._width))
+            self._watch()
+
+    async def lane(self) -> None:
+        """Start the threads; this task itself does no blocking work."""
+        self.poke()
+        if self.size == 0:
+            self._source.retired()
+
+    def cancel(self) -> None:
+        """Stop what can be stopped: pieces not started, and threads that wait for a slot."""
+        while self._ready:
+            with suppress(IndexError):
+                self._ready.popleft().close()
+        for lane in self._lanes:
+            if lane.waits_for is not None:
+                lane.waits_for.cancel()
+
+    async def close(self) -> None:
+        """Wait until all threads are done, or until their grace is over: then they are given up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        interrupted: asyncio.CancelledError | None = None
+        if self.size:
+            self._empty = self._run.loop.create_future()
+            try:
+                await asyncio.wait([self._empty], timeout=self._run.policy.grace)
+            except asyncio.CancelledError as error:
+                interrupted = error
+        for lane in self._lanes:
+            self._abandon(lane)
+        if interrupted is not None:
+            raise interrupted
+
+    def take(self) -> Work | None:
+        """The next piece of work, for a thread; pulled ahead a few at a time while pieces are short."""
+        while True:
+            with suppress(IndexError):
+                return self._ready.popleft()
+            with self._lock:
+                if not self._ready and not self._refill():
+                    return None
+
+    def _refill(self) -> bool:
+        now = perf_counter()
+        self._chunk = min(self._chunk * 2, CHUNK) if now - self._refilled < INTERVAL else 1
+        for _ in range(self._chunk):
+            work = self._source.next()
+            if work is None:
+                break
+            self._ready.append(work)
+        self._refilled = now
+        return bool(self._ready)
+
+    def _waiting(self) -> bool:
+        return bool(self._ready) or self._source.waiting
+
+    def _spawn(self, count: int) -> None:
+        for _ in range(count):
+            lane = _Lane(self, self._context.copy())
+            self.size += 1
+            self._lanes.add(lane)
+            self._run.executor.thread(lane.work)
+
+    def finished(self) -> None:
+        """A thread has finished a piece. Not exact: threads may overtake one another, and a gauge needs no more."""
+        self._finished += 1
+
+    def report(self, lane: _Lane, error: BaseException | None) -> None:
+        """A thread has left its lane; called on that thread."""
+        with suppress(RuntimeError):  # The loop of an abandoned thread may be closed.
+            self._run.loop.call_soon_threadsafe(self._retire, lane, error)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The run's loop."""
+        return self._run.loop
+
+    def _retire(self, lane: _Lane, error: BaseException | None) -> None:
+        if lane not in self._lanes:
+            return  # It was abandoned.
+        self._lanes.discard(lane)
+        self.size -= 1
+        if error is not None:
+            self._source.crash(error)
+        if self.size == 0:
+            if self._waiting() and not self._source.closing:
+                self.poke()
+                return
+            if self._empty is not None and not self._empty.done():
+                self._empty.set_result(None)
+            self._source.retired()
+
+    def _abandon(self, lane: _Lane) -> None:
+        call = lane.context.get(CURRENT)
+        if call is not None:
+            call.living().abandoned = True
+            self._run.door.journal.record_cancelled(call)
+
+    def _watch(self) -> None:
+        if self._timer is None and self._waiting() and self.size < self._width:
+            self._gauge.reset(self._finished)
+            self._timer = self._run.loop.call_later(INTERVAL, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._source.closing or not self._waiting() or self.size >= self._width:
+            return
+        if self._gauge.stuck(self._finished, self.size):
+            self._spawn(min(3 * self.size, self._width - self.size))
+        self._watch()
+
+
+class _Lane:
+    """One thread's way through a pool's work."""
+
+    __slots__ = ("context", "pool", "waits_for")
+
+    def __init__(self, pool: ThreadPool, context: Context) -> None:
+        self.pool = pool
+        self.context = context
+        self.waits_for: asyncio.Future[Any] | None = None
+
+    def work(self) -> None:
+        """Work until there is nothing more for now; runs on a thread."""
+        error: BaseException | None = None
+        try:
+            self.context.run(self._work)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as caught:  # noqa: BLE001 - a bug of ours must end the run, not vanish in a thread
+            error = caught
+        self.pool.report(self, error)
+
+    def _work(self) -> None:
+        pool = self.pool
+        while (work := pool.take()) is not None:
+            drive(work, pool.loop, self)
+            pool.finished()
+
+
+class _Gauge:
+    """Tells whether a pool's threads are stuck: little finishes, and not for want of a processor."""
+
+    __slots__ = ("_cpu", "_finished", "_quiet", "_wall")
+
+    def __init__(self) -> None:
+        self._quiet = 0
+        self.reset(0)
+
+    def reset(self, finished: int) -> None:
+        self._finished, self._wall, self._cpu = finished, perf_counter(), process_time()
+
+    def stuck(self, finished: int, size: int) -> bool:
+        idle = process_time() - self._cpu < (perf_counter() - self._wall) / 2
+        self._quiet = 0 if finished > self._finished else self._quiet + 1
+        if self._quiet >= PATIENCE:
+            self._quiet = 0
+            return True
+        return idle and finished - self._finished < size
+
+
+def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, lane: _Lane | None = None) -> T:
+    """Run a coroutine of the engine on this thread; what it waits for are futures of `loop`.
+
+    Raises:
+        asyncio.CancelledError: What it waited for was cancelled.
+    """
+    try:
+        future = work.send(None)
+        while True:
+            arrived = threading.Event()
+            if lane is not None:
+                lane.waits_for = future
+            future._asyncio_future_blocking = False
+            loop.call_soon_threadsafe(future.add_done_callback, lambda _, arrived=arrived: arrived.set())
+            arrived.wait()
+            if lane is not None:
+                lane.waits_for = None
+            future = work.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]

@@ -1,0 +1,149 @@
+"""A graph compiled once: for each node what it calls, what it waits for, and what waits for it.
+
+Plans of the same graph share it; it holds nothing that changes in a run. Compiling is linear in nodes and names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+from piecework.core.call import Target
+from piecework.dataflow.graph import Graph, GraphNode
+from piecework.dataflow.mapping import MapSpec
+from piecework.dataflow.node import FunctionNode, Node
+from piecework.errors import InternalError, OutputMismatchError
+
+__all__ = ("Blueprint", "Step", "blueprint", "compile_node")
+
+
+class Step(Struct, frozen=True, eq=False):
+    """One node of a compiled graph."""
+
+    name: str
+    """The node's name."""
+
+    body: Target | Blueprint
+    """What it calls: a function, or a graph that is more than one call."""
+
+    arguments: tuple[tuple[str, str], ...]
+    """For each input its outer name and the name that the body knows it by."""
+
+    outputs: tuple[str, ...]
+    """What its outputs are called."""
+
+    inner_outputs: tuple[str, ...]
+    """What the body calls them, in the same order."""
+
+    mapping: MapSpec | None
+    """How it is mapped, with the body's names for the mapped inputs."""
+
+    def unpack(self, value: object) -> tuple[object, ...]:
+        """The values of its outputs, out of what one call or one inner run came to.
+
+        Raises:
+            OutputMismatchError: The function returned another number of values than the node has outputs.
+        """
+        if isinstance(self.body, Blueprint):
+            values: Mapping[str, object] = value  # type: ignore[assignment]  # An inner plan is done with a dict.
+            return tuple(values.get(name) for name in self.inner_outputs)
+        if not self.outputs:
+            return ()
+        if len(self.outputs) == 1:
+            return (value,)
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.outputs):
+            raise OutputMismatchError(node=self.name, expected=self.outputs, got=value)
+        return tuple(value)
+
+
+class Blueprint(Struct, frozen=True, eq=False):
+    """A compiled graph."""
+
+    name: str
+    """The graph's name, or what stands for it in addresses."""
+
+    steps: tuple[Step, ...]
+    """The nodes that run, in node order."""
+
+    defaults: Mapping[str, object]
+    """The values of inputs that need not be given."""
+
+    edges: tuple[int, ...]
+    """For each step, how many of its inputs come from other steps."""
+
+    consumers: Mapping[str, tuple[int, ...]]
+    """For each produced name, the steps that take it."""
+
+    outputs: tuple[str, ...]
+    """What a run returns."""
+
+
+_compiled: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
+
+
+def blueprint(graph: Graph) -> Blueprint:
+    """The graph, compiled; remembered as long as the graph lives."""
+    known = _compiled.get(graph)
+    if known is None:
+        known = _compiled[graph] = _compile(graph)
+    return known
+
+
+def compile_node(node: Node) -> Step:
+    """One node, compiled. A graph of one plain function node collapses to a call of that function."""
+    if isinstance(node, FunctionNode):
+        return _step(node, _target(node), lambda name: name, node.inner_outputs)
+    if not isinstance(node, GraphNode):
+        raise InternalError(f"a graph holds {node!r}, which is no kind of node.")
+    only = _only_function(node.graph)
+    if only is None:
+        return _step(node, blueprint(node.graph), lambda name: name, node.inner_outputs)
+    return _step(node, _target(only), lambda name: only.inner_inputs[name], only.inner_outputs)
+
+
+def _compile(graph: Graph) -> Blueprint:
+    steps = tuple(compile_node(node) for node in graph.needed)
+    produced = {name for step in steps for name in step.outputs}
+    consumers: dict[str, list[int]] = {}
+    edges: list[int] = []
+    for index, node in enumerate(graph.needed):
+        fed = [name for name in node.inputs if name in produced]
+        edges.append(len(fed))
+        for name in fed:
+            consumers.setdefault(name, []).append(index)
+    return Blueprint(
+        name=graph.name or "graph",
+        steps=steps,
+        defaults={**graph.inputs.optional, **graph.inputs.bound},
+        edges=tuple(edges),
+        consumers={name: tuple(indexes) for name, indexes in consumers.items()},
+        outputs=graph.outputs,
+    )
+
+
+def _step(
+    node: Node, body: Target | Blueprint, inside: Callable[[str], str], inner_outputs: tuple[str, ...]
+) -> Step:
+    mapping = node.mapping
+    if mapping is not None:
+        mapping = MapSpec(
+            tuple(map(inside, mapping.params)), mapping.mode, mapping.on_error, mapping.max_concurrency
+        )
+    arguments = tuple((outer, inside(inner)) for outer, inner in node.inner_inputs.items())
+    return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping)
+
+
+def _target(node: FunctionNode[..., object]) -> Target:
+    return Target(node.name, node.func, node.kind, node.record)
+
+
+def _only_function(graph: Graph) -> FunctionNode[..., object] | None:
+    """The graph's node, if it is a single plain function whose outputs are just the graph's."""
+    if len(graph.needed) != 1:
+        return None
+    node = graph.needed[0]
+    if isinstance(node, FunctionNode) and node.mapping is None and node.outputs == graph.outputs:
+        return node
+    return None

@@ -1,0 +1,193 @@
+"""A run of a dataflow graph, as decisions: a node starts when its own inputs are there.
+
+The engine performs these plans. No clock, no I/O, no await; each outcome touches only the nodes it feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+from piecework.core.call import Target
+from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
+from piecework.core.plan import Action, FanOut, Finish, Nest, Sink, Start
+from piecework.core.policy import OnError
+from piecework.dataflow.blueprint import Blueprint, Step
+from piecework.dataflow.items import map_items
+from piecework.errors import Failure, MappingError, OutputMismatchError
+
+__all__ = ("GraphPlan", "MapPlan")
+
+
+class GraphPlan:
+    """One run of a compiled graph; done with a dict of its outputs."""
+
+    def __init__(self, graph: Blueprint, inputs: Mapping[str, object]) -> None:
+        """Begin a run with inputs that were checked."""
+        self._graph = graph
+        self._values: dict[str, object] = {**graph.defaults, **inputs}
+        self._missing = list(graph.edges)
+        self._running = 0
+        self._questions: list[Question] = []
+
+    def start(self) -> Sequence[Action]:
+        """Start every node that waits for no other."""
+        return self._begin([index for index, missing in enumerate(self._missing) if missing == 0])
+
+    def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
+        """Take a node's outputs in, and start what waited only for them."""
+        self._running -= 1
+        if isinstance(outcome, Failed):
+            return [Finish(outcome)]
+        if isinstance(outcome, Paused):
+            self._questions.extend(outcome.questions)
+            return self._begin([])
+        assert isinstance(token, int)
+        step = self._graph.steps[token]
+        try:
+            outputs = _unpacked(step, outcome.value)
+        except OutputMismatchError as error:
+            return [Finish(Failed(error))]
+        ready: list[int] = []
+        for name, value in zip(step.outputs, outputs, strict=True):
+            self._values[name] = value
+            for index in self._graph.consumers.get(name, ()):
+                self._missing[index] -= 1
+                if self._missing[index] == 0:
+                    ready.append(index)
+        return self._begin(ready)
+
+    def _begin(self, ready: Sequence[int]) -> Sequence[Action]:
+        try:
+            actions = [_action(index, self._graph.steps[index], self._values) for index in ready]
+        except MappingError as error:
+            return [Finish(Failed(error))]
+        self._running += len(actions)
+        if self._running == 0:
+            return [Finish(self._end())]
+        return actions
+
+    def _end(self) -> Outcome:
+        if self._questions:
+            return Paused(tuple(self._questions))
+        return Done({name: self._values[name] for name in self._graph.outputs if name in self._values})
+
+
+class MapPlan:
+    """One graph run for each item of a collection; done with a list of what each run came to.
+
+    A run's place holds the dict of its outputs, or a `Failure`.
+    """
+
+    def __init__(self, step: Step, inputs: Mapping[str, object], sink: Sink | None = None) -> None:
+        """Begin a batch; `step` is the graph as a mapped node, `sink` takes the runs as they finish."""
+        self.given: dict[int, Mapping[str, object]] = {}
+        """The inputs of the runs pulled so far, by index."""
+        self._step = step
+        self._inputs = inputs
+        self._sink = sink
+
+    def start(self) -> Sequence[Action]:
+        """Start the one fan-out that this is."""
+        try:
+            action = _fan_out(0, self._step, self._inputs)
+        except MappingError as error:
+            return [Finish(Failed(error))]
+        action.sink = self._sink
+        if isinstance(action.items, AsyncIterator):
+            action.items = self._noted_async(action.items)
+        else:
+            action.items = self._noted(action.items)
+        return [action]
+
+    def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
+        """All runs have ended, or one ended them all."""
+        return [Finish(outcome)]
+
+    def outputs(self, value: object) -> Mapping[str, object] | Failure:
+        """The outputs of one run, by name, out of what its place holds.
+
+        Raises:
+            OutputMismatchError: Its only function returned another number of values than it has outputs.
+        """
+        if isinstance(value, Failure):
+            return value
+        return dict(zip(self._step.outputs, self._step.unpack(value), strict=True))
+
+    def _noted(self, items: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+        for index, kwargs in enumerate(items):
+            self.given[index] = kwargs
+            yield kwargs
+
+    async def _noted_async(self, items: AsyncIterator[Mapping[str, object]]) -> AsyncIterator[Mapping[str, object]]:
+        index = 0
+        async for kwargs in items:
+            self.given[index] = kwargs
+            yield kwargs
+            index += 1
+
+
+def _action(index: int, step: Step, values: Mapping[str, object]) -> Action:
+    if step.mapping is not None:
+        return _fan_out(index, step, values)
+    kwargs = {inner: values[outer] for outer, inner in step.arguments}
+    if isinstance(step.body, Target):
+        return Start(index, step.body, kwargs, step.name)
+    return Nest(index, step.name, GraphPlan(step.body, kwargs))
+
+
+def _fan_out(index: int, step: Step, values: Mapping[str, object]) -> FanOut:
+    mapping, body = step.mapping, step.body
+    assert mapping is not None
+    inner = {inside: outer for outer, inside in step.arguments}
+    columns = {inner[param]: (param, values[inner[param]]) for param in mapping.params}
+    broadcast = {inside: values[outer] for outer, inside in step.arguments if inside not in mapping.params}
+    items, size = map_items(step.name, columns, broadcast, mapping.mode)
+    return FanOut(
+        token=index,
+        name=step.name,
+        body=body if isinstance(body, Target) else _plans_of(body),
+        items=items,
+        size=size,
+        on_error=mapping.on_error,
+        max_concurrency=mapping.max_concurrency,
+        failure=_failure,
+    )
+
+
+def _plans_of(graph: Blueprint) -> Callable[[Mapping[str, object]], GraphPlan]:
+    return lambda kwargs: GraphPlan(graph, kwargs)
+
+
+def _failure(outcome: Outcome, index: int) -> Failure:
+    assert isinstance(outcome, Failed)
+    return Failure(outcome.error, index, outcome.attempts)
+
+
+def _unpacked(step: Step, value: object) -> tuple[object, ...]:
+    """The values of a step's outputs: for a mapped one, a list each."""
+    if step.mapping is None:
+        return step.unpack(value)
+    assert isinstance(value, list)
+    if isinstance(step.body, Target) and len(step.outputs) == 1:
+        return (value,)
+    columns: tuple[list[object], ...] = tuple([] for _ in step.outputs)
+    for index, item in enumerate(value):
+        row = _row(step, index, item)
+        if row is not None:
+            for column, part in zip(columns, row, strict=True):
+                column.append(part)
+    return columns
+
+
+def _row(step: Step, index: int, item: object) -> tuple[object, ...] | None:
+    """One item's values; None leaves the item out."""
+    if isinstance(item, Failure):
+        return (item,) * len(step.outputs)
+    try:
+        return step.unpack(item)
+    except OutputMismatchError as error:
+        error.add_note(f"item {index} of node '{step.name}'")
+        on_error: OnError = "raise" if step.mapping is None else step.mapping.on_error
+        if on_error == "raise":
+            raise
+        return None if on_error == "drop" else (Failure(error, index),) * len(step.outputs)

@@ -1,0 +1,151 @@
+"""What a runner hands back: the result of one run, and those of a batch.
+
+Runners make them from outcomes; users read them. Nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, TypeAlias, overload
+
+from piecework.core.outcome import Question
+from piecework.errors import Failure, UnknownOutputError, did_you_mean, listed, near_miss
+
+__all__ = ("MapResult", "RunResult", "RunStatus")
+
+RunStatus: TypeAlias = Literal["completed", "failed", "paused"]
+
+_WIDTH = 60
+"""Characters of a value that a repr shows."""
+
+
+class RunResult:
+    """What one run came to.
+
+    `result["name"]` answers an output's name, and an input's too; `in`, `.get` and `.values` know outputs only.
+    """
+
+    __slots__ = ("error", "inputs", "interrupts", "run_id", "status", "values")
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        status: RunStatus,
+        values: Mapping[str, object],
+        inputs: Mapping[str, object],
+        interrupts: Sequence[Question] = (),
+        error: BaseException | None = None,
+    ) -> None:
+        self.run_id = run_id
+        """Names the run."""
+        self.status = status
+        """Whether the run completed, failed (only in a batch that keeps failures) or waits for answers."""
+        self.values = MappingProxyType(dict(values))
+        """The outputs by name."""
+        self.inputs = MappingProxyType(dict(inputs))
+        """What the run was given, by name."""
+        self.interrupts = tuple(interrupts)
+        """The questions that the run waits for."""
+        self.error = error
+        """What a failed run of a batch raised."""
+
+    def __getitem__(self, name: str) -> object:
+        """Return an output, or else an input.
+
+        Raises:
+            UnknownOutputError: The run has neither; a near miss is named.
+        """
+        if name in self.values:
+            return self.values[name]
+        if name in self.inputs:
+            return self.inputs[name]
+        known = (*self.values, *self.inputs)
+        close = near_miss(name, known)
+        failed = f" The run failed: {self.error!r}." if self.error is not None else ""
+        raise UnknownOutputError(
+            f"the result has no value {name!r}; it has {listed(known) or 'none'}.{did_you_mean(name, known)}{failed}",
+            names=(name,),
+            suggestions={} if close is None else {name: close},
+        )
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the run made an output of this name."""
+        return name in self.values
+
+    @overload
+    def get(self, name: str) -> object | None: ...
+    @overload
+    def get(self, name: str, default: object) -> object: ...
+    def get(self, name: str, default: object = None) -> object:
+        """Return an output, or `default` where the run did not make it."""
+        return self.values.get(name, default)
+
+    def __repr__(self) -> str:
+        """Show status and outputs, long values shortened."""
+        values = ", ".join(f"{name}={_short(value)}" for name, value in self.values.items())
+        error = f", error={self.error!r}" if self.error is not None else ""
+        asked = f", interrupts={len(self.interrupts)}" if self.interrupts else ""
+        return f"<RunResult {self.status}: {values or 'no outputs'}{asked}{error}>"
+
+
+class MapResult(Sequence[RunResult]):
+    """The results of a batch, in input order; `results["name"]` is the list of that output."""
+
+    __slots__ = ("_outputs", "_results", "run_id")
+
+    def __init__(self, results: Sequence[RunResult], *, run_id: str, outputs: tuple[str, ...]) -> None:
+        self.run_id = run_id
+        """Names the run that the batch was."""
+        self._results = tuple(results)
+        self._outputs = outputs
+
+    @overload
+    def __getitem__(self, key: int) -> RunResult: ...
+    @overload
+    def __getitem__(self, key: slice) -> MapResult: ...
+    @overload
+    def __getitem__(self, key: str) -> list[object]: ...
+    def __getitem__(self, key: int | slice | str) -> RunResult | MapResult | list[object]:
+        """Return one result, a part of the batch, or one output of all.
+
+        In the list of an output, a run that failed has a `Failure` in its place, and one that did not make that output
+        has None.
+
+        Raises:
+            UnknownOutputError: The graph has no such output, and the runs no such input.
+            IndexError: There are fewer results.
+        """
+        if isinstance(key, str):
+            return self._column(key)
+        if isinstance(key, slice):
+            return MapResult(self._results[key], run_id=self.run_id, outputs=self._outputs)
+        return self._results[key]
+
+    def __len__(self) -> int:
+        """How many results there are."""
+        return len(self._results)
+
+    def __iter__(self) -> Iterator[RunResult]:
+        """The results, in input order."""
+        return iter(self._results)
+
+    def __repr__(self) -> str:
+        """Show how many runs completed and failed."""
+        failed = sum(result.status == "failed" for result in self._results)
+        tail = f", {failed} failed" if failed else ""
+        return f"<MapResult of {len(self._results)} runs{tail}: {', '.join(self._outputs) or 'no outputs'}>"
+
+    def _column(self, name: str) -> list[object]:
+        if name in self._outputs:
+            return [
+                result.get(name) if result.error is None else Failure(result.error, index)
+                for index, result in enumerate(self._results)
+            ]
+        return [result[name] for result in self._results]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."

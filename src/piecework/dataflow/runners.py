@@ -1,0 +1,292 @@
+"""Runners of dataflow graphs: inputs in, results out.
+
+`AsyncRunner` is awaited; `SyncRunner` is its facade for synchronous code. Both check what they are given, let the
+engine perform the graph's plan, and raise at the end what a node raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+from typing import Self
+
+from piecework.core.outcome import Done, Failed, Outcome, Paused
+from piecework.core.policy import RunPolicy
+from piecework.core.plan import Sink
+from piecework.core.portal import iterate_blocking
+from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.stream import Stream
+from piecework.dataflow.blueprint import blueprint, compile_node
+from piecework.dataflow.graph import Graph
+from piecework.dataflow.mapping import MapMode, OnError
+from piecework.dataflow.plan import GraphPlan, MapPlan
+from piecework.dataflow.results import MapResult, RunResult
+from piecework.dataflow.validate import check_inputs
+from piecework.errors import Failure, InputConflictError
+from piecework.runner import Ended, Engine
+
+__all__ = ("AsyncRunner", "SyncRunner")
+
+
+class _Runner:
+    """What both runners share: how they are made, and what they make of a graph and its inputs."""
+
+    def __init__(
+        self,
+        *,
+        max_concurrency: int | None = None,
+        grace: float = 5.0,
+        store: RunLog | None = None,
+        executor: Executor | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """Make a runner.
+
+        Args:
+            max_concurrency: How many calls may run at once over a whole run, nesting and items included; None means no
+                limit.
+            grace: Seconds that a cancelled run waits for blocking functions before it abandons them.
+            store: Keeps the runs' logs; None keeps nothing.
+            executor: Where functions run; by default in this process.
+            observers: Are told what happens.
+
+        Raises:
+            ValueError: A limit is out of its range.
+        """
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
+        if grace < 0:
+            raise ValueError(f"grace={grace} must not be negative.")
+        policy = RunPolicy(max_concurrency=max_concurrency, grace=grace)
+        self._engine = Engine(
+            policy=None if policy == RunPolicy() else policy, store=store, executor=executor, observers=observers
+        )
+        self._policy = policy
+
+    @classmethod
+    def _with(cls, engine: Engine, policy: RunPolicy) -> Self:
+        runner = cls.__new__(cls)
+        runner._engine = engine
+        runner._policy = policy
+        return runner
+
+    def __repr__(self) -> str:
+        """Show the limits."""
+        return f"{type(self).__name__}(max_concurrency={self._policy.max_concurrency}, grace={self._policy.grace})"
+
+
+class AsyncRunner(_Runner):
+    """Runs graphs from coroutines. Async nodes run on the running loop, blocking ones on threads."""
+
+    async def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
+        """Run a graph once.
+
+        Args:
+            graph: What to run.
+            inputs: Its inputs by name.
+            **named: More of them; `inputs=` as a keyword is read as the mapping unless the graph has an input of that
+                name.
+
+        Raises:
+            MissingInputError: An input that no node produces was not given.
+            UnknownInputError: The graph has no such input.
+            InputConflictError: An input was given twice.
+            Exception: Whatever a node raised, with a note that says which node, item and attempt.
+        """
+        given = _gather(graph, inputs, named)
+        check_inputs(graph, given)
+        ended = await self._engine.perform(GraphPlan(blueprint(graph), given), name=graph.name or "graph")
+        return _result(ended, given)
+
+    async def map(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, object] | None = None,
+        /,
+        *,
+        map_over: str | Sequence[str],
+        mode: MapMode = "zip",
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        **named: object,
+    ) -> MapResult:
+        """Run a graph once for each item of some inputs, side by side.
+
+        Args:
+            graph: What to run.
+            inputs: Its inputs by name; those in `map_over` hold a collection.
+            map_over: The inputs to take item by item.
+            mode: Side by side, or every combination, the first-named input slowest.
+            on_error: `"raise"` ends the batch at the first failed run, `"keep"` has a failed result in its place,
+                `"drop"` leaves it out.
+            max_concurrency: How many runs of the batch may go on at once, beside the runner's own limit.
+            **named: More inputs.
+
+        Raises:
+            MappingError: `map_over` names no input, or what an input holds cannot be mapped over.
+            MissingInputError: An input that no node produces was not given.
+            UnknownInputError: The graph has no such input.
+            Exception: Whatever a node raised, under `on_error="raise"`.
+        """
+        plan, outputs = _map_plan(graph, _gather(graph, inputs, named), map_over, mode, on_error, max_concurrency)
+        ended = await self._engine.perform(plan, name=graph.name or "graph")
+        return _map_result(ended, plan, outputs)
+
+
+    async def map_iter(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, object] | None = None,
+        /,
+        *,
+        map_over: str | Sequence[str],
+        mode: MapMode = "zip",
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        **named: object,
+    ) -> AsyncIterator[tuple[int, RunResult]]:
+        """Run a graph once for each item of some inputs, and yield `(index, result)` as each run ends.
+
+        No new run starts while a thousand results wait to be read, so a collection may be endless. Leaving the loop
+        early, or closing the iterator, cancels the runs that still go on. Arguments and errors are those of `map`.
+        """
+        stream = Stream()
+        given = _gather(graph, inputs, named)
+        plan, _ = _map_plan(graph, given, map_over, mode, on_error, max_concurrency, stream)
+        batch = asyncio.create_task(self._engine.perform(plan, name=graph.name or "graph"))
+        batch.add_done_callback(lambda _: stream.end())
+        try:
+            async for index, outcome in stream:
+                yield index, _streamed(plan, index, outcome)
+            _raised((await batch).outcome)
+        finally:
+            batch.cancel()
+            await asyncio.wait([batch])
+
+
+class SyncRunner(_Runner):
+    """Runs graphs from synchronous code, async nodes and parallel maps included.
+
+    Ctrl-C cancels the run and waits until it has ended; a second one does not wait.
+    """
+
+    def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
+        """Run a graph once; see `AsyncRunner.run`."""
+        given = _gather(graph, inputs, named)
+        check_inputs(graph, given)
+        ended = self._engine.perform_blocking(GraphPlan(blueprint(graph), given), name=graph.name or "graph")
+        return _result(ended, given)
+
+    def map(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, object] | None = None,
+        /,
+        *,
+        map_over: str | Sequence[str],
+        mode: MapMode = "zip",
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        **named: object,
+    ) -> MapResult:
+        """Run a graph once for each item of some inputs, side by side; see `AsyncRunner.map`."""
+        plan, outputs = _map_plan(graph, _gather(graph, inputs, named), map_over, mode, on_error, max_concurrency)
+        ended = self._engine.perform_blocking(plan, name=graph.name or "graph")
+        return _map_result(ended, plan, outputs)
+
+
+    def map_iter(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, object] | None = None,
+        /,
+        *,
+        map_over: str | Sequence[str],
+        mode: MapMode = "zip",
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        **named: object,
+    ) -> Iterator[tuple[int, RunResult]]:
+        """Yield `(index, result)` as each run of a batch ends; see `AsyncRunner.map_iter`."""
+        runner = AsyncRunner._with(self._engine, self._policy)
+        given = _gather(graph, inputs, named)
+        results = runner.map_iter(
+            graph, given, map_over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency
+        )
+        return iterate_blocking(results)
+
+
+def _gather(graph: Graph, inputs: Mapping[str, object] | None, named: Mapping[str, object]) -> dict[str, object]:
+    """All inputs in one dict."""
+    keyword = named.get("inputs")
+    if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.inputs.all:
+        inputs = keyword
+        named = {name: value for name, value in named.items() if name != "inputs"}
+    given = {} if inputs is None else dict(inputs)
+    twice = tuple(name for name in named if name in given)
+    if twice:
+        raise InputConflictError(names=twice)
+    return {**given, **named}
+
+
+def _map_plan(
+    graph: Graph,
+    given: Mapping[str, object],
+    map_over: str | Sequence[str],
+    mode: MapMode,
+    on_error: OnError,
+    max_concurrency: int | None,
+    sink: Sink | None = None,
+) -> tuple[MapPlan, tuple[str, ...]]:
+    check_inputs(graph, given)
+    names = (map_over,) if isinstance(map_over, str) else tuple(map_over)
+    mapped = graph.as_node(graph.name or "graph").map_over(
+        *names, mode=mode, on_error=on_error, max_concurrency=max_concurrency
+    )
+    checked = Graph(nodes=[mapped])  # Finds names that mean no input.
+    step = compile_node(checked.nodes[0])
+    return MapPlan(step, {**mapped.defaults, **given}, sink), graph.outputs
+
+
+def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
+    outcome = _raised(ended.outcome)
+    if isinstance(outcome, Paused):
+        return RunResult(
+            run_id=ended.run_id, status="paused", values={}, inputs=given, interrupts=outcome.questions
+        )
+    values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
+    return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=given)
+
+
+def _map_result(ended: Ended, plan: MapPlan, outputs: tuple[str, ...]) -> MapResult:
+    outcome = _raised(ended.outcome)
+    places: Iterable[object] = outcome.value if isinstance(outcome, Done) else ()  # type: ignore[assignment]
+    results = [one_result(ended.run_id, plan, index, place) for index, place in enumerate(places)]
+    return MapResult(results, run_id=ended.run_id, outputs=outputs)
+
+
+def one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult:
+    """The result of one run of a batch, out of what its place holds."""
+    values = plan.outputs(place)
+    given = plan.given.get(index, {})
+    if isinstance(values, Failure):
+        return RunResult(run_id=run_id, status="failed", values={}, inputs=given, error=values.error)
+    return RunResult(run_id=run_id, status="completed", values=values, inputs=given)
+
+
+def _streamed(plan: MapPlan, index: int, outcome: Outcome) -> RunResult:
+    place: object = None
+    if isinstance(outcome, Done):
+        place = outcome.value
+    elif isinstance(outcome, Failed):
+        place = Failure(outcome.error, index, outcome.attempts)
+    result = one_result("", plan, index, place)
+    plan.given.pop(index, None)
+    return result
+
+
+def _raised(outcome: Outcome) -> Done | Paused:
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    return outcome

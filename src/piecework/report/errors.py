@@ -1,0 +1,103 @@
+"""What can be wrong with a request for a report.
+
+The report package raises these; the command line shows them as one line. Each class is one condition, and
+each message says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from piecework.errors import PieceworkError
+
+__all__ = (
+    "EmptyTopicError",
+    "MissingExtraError",
+    "MissingSourceError",
+    "NothingReadableError",
+    "OffTopicError",
+    "ReportError",
+    "SectionCountError",
+)
+
+
+class ReportError(PieceworkError, ValueError):
+    """A report cannot be written as asked."""
+
+
+class EmptyTopicError(ReportError):
+    """The topic holds no word."""
+
+    def __init__(self, topic: str) -> None:
+        """Keep the `topic` as it was given."""
+        self.topic = topic
+        """The topic as it was given."""
+        super().__init__('the topic has no words in it. Name one, such as "LLM scaling laws".')
+
+
+class SectionCountError(ReportError):
+    """The wanted number of sections is not a number of sections."""
+
+    def __init__(self, count: int) -> None:
+        """Keep the `count` as it was given."""
+        self.count = count
+        """The number that was asked for."""
+        super().__init__(f"a report of {count} sections cannot be written. Ask for 1 or more.")
+
+
+class MissingSourceError(ReportError):
+    """A named source does not exist, or no source is named at all."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Keep the `path` that is missing; None where no source is named."""
+        self.path = path
+        """The path that does not exist."""
+        if path is None:
+            super().__init__(
+                "no sources given. Name files or folders of .txt, .md or .html files with --source."
+            )
+        else:
+            super().__init__(f"source {str(path)!r} does not exist. Name a file or folder that does.")
+
+
+class NothingReadableError(ReportError):
+    """The sources hold no prose that could be quoted."""
+
+    def __init__(self, names: Sequence[str], reasons: Sequence[str]) -> None:
+        """Keep the `names` of the sources and the `reasons` why files were skipped."""
+        self.names = tuple(names)
+        """The sources as the user named them."""
+        self.reasons = tuple(reasons)
+        """Why files were skipped, one sentence each."""
+        shown = "; ".join(self.reasons[:3])
+        more = f"; and {len(self.reasons) - 3} more" if len(self.reasons) > len(self.reasons[:3]) else ""
+        skipped = f" Skipped: {shown}{more}." if shown else ""
+        super().__init__(
+            f"nothing to quote in {', '.join(self.names)}.{skipped} "
+            "Name text, Markdown or HTML files that hold whole sentences in paragraphs."
+        )
+
+
+class OffTopicError(ReportError):
+    """No passage of the sources has to do with the topic."""
+
+    def __init__(self, topic: str, sources: int) -> None:
+        """Keep the `topic`; `sources` is how many files were searched."""
+        self.topic = topic
+        """The topic as it was given."""
+        searched = "the source" if sources == 1 else f"the {sources} sources"
+        super().__init__(
+            f"nothing in {searched} bears on the topic {topic!r}. "
+            "Use words that occur there, or name other sources."
+        )
+
+
+class MissingExtraError(ReportError):
+    """A package that only some kinds of source need is not installed."""
+
+    def __init__(self, need: str, extra: str) -> None:
+        """Say what the package is needed for and which `extra` brings it."""
+        self.extra = extra
+        """The extra to install."""
+        super().__init__(f"{need} needs an extra: pip install 'piecework[{extra}]'.")
