@@ -10,10 +10,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+from piecework import __version__
 from piecework.report import DEFAULT_SECTION_COUNT, ReportError, read_library, write_report
 from piecework.report.delivery import write_whole
 
@@ -53,16 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output once more when it exits; nobody is there to read it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = _CLOSED_PIPE
+        code = _leave_closed_pipe()
     except ReportError as error:
         code = _fail(str(error), _MISUSED, debug="--debug" in words)
     except typer.TyperException as error:
-        code = _fail(f"{error.format_message()} Try 'piecework --help'.", _MISUSED, debug=False)
+        code = _fail(f"{error.format_message().rstrip('.')}. Try 'piecework --help'.", _MISUSED, debug=False)
     except Exception as error:
         code = _fail(_described(error), _FAILED, debug="--debug" in words)
     sys.exit(code)
+
+
+def _leave_closed_pipe() -> int:
+    # Python flushes standard output once more when it exits; nobody is there to read it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _CLOSED_PIPE
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:
@@ -84,7 +88,7 @@ def _say(message: str) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"piecework {version('piecework')}")
+        typer.echo(f"piecework {__version__}")
         raise typer.Exit
 
 
@@ -126,7 +130,15 @@ def report(
         _say(f"warning: the sources yield {len(written.titles)} of {sections} sections on this topic")
     _say("extractive report: no language model is used, all sentences are quoted from the sources")
     if output is None:
-        sys.stdout.buffer.write(written.text.encode())
-        sys.stdout.buffer.flush()
+        _print(written.text)
     else:
         write_whole(output, written.text)
+
+
+def _print(text: str) -> None:
+    try:
+        # Bytes, so that the report is the same whatever encoding and line ends the terminal has.
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise typer.Exit(_leave_closed_pipe()) from error

@@ -21,7 +21,7 @@ from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.scheduler import Setting
 from piecework.executors.local import LocalExecutor
 
-__all__ = ("Engine", "Ended")
+__all__ = ("Ended", "Engine")
 
 _here = LocalExecutor()
 """The default executor; all runs of the process share its threads."""

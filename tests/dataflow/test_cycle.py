@@ -1,12 +1,14 @@
 """Cycles are found where there are some, all of them, and shown by a shortest way round."""
 
+import inspect
 import itertools
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from piecework.dataflow.cycle import cycles, shortest_cycle
-from piecework.dataflow.node import FunctionNode, Node, node
+from piecework.dataflow.node import Node, node
 from piecework.dataflow.wiring import wire
 
 Edges = frozenset[tuple[int, int]]
@@ -14,15 +16,23 @@ Edges = frozenset[tuple[int, int]]
 SIZE = 6
 
 
+def work_with(inputs: list[str]) -> Callable[..., None]:
+    """Return a function with these parameters."""
+
+    def work(**values: int) -> None: ...
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    work.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in inputs])  # type: ignore[attr-defined]
+    return work
+
+
 def build(edges: Edges) -> list[Node]:
-    """Return one node for each number, joined as `edges` say; the value of each edge has a name of its own."""
+    """Return a node for each number, joined as `edges` say; the value of each edge has a name of its own."""
     made: list[Node] = []
     for number in range(SIZE):
         inputs = [f"from{source}to{target}" for source, target in sorted(edges) if target == number]
         outputs = tuple(f"from{source}to{target}" for source, target in sorted(edges) if source == number)
-        scope: dict[str, FunctionNode[..., object]] = {}
-        exec(f"def work({', '.join(inputs)}): ...", {}, scope)  # noqa: S102 - a function of these parameters
-        made.append(node(scope["work"], output_name=outputs, name=f"n{number}"))
+        made.append(node(work_with(inputs), output_name=outputs, name=f"n{number}"))
     return made
 
 

@@ -151,7 +151,7 @@ def test_unbind_takes_a_binding_back() -> None:
 
 def test_unbinding_what_is_not_bound_tells_the_near_miss() -> None:
     with pytest.raises(
-        UnknownInputError, match="nothing bound to 'topik'; bound are 'topic'. Did you mean 'topic'"
+        UnknownInputError, match=r"nothing bound to 'topik'; bound are 'topic'. Did you mean 'topic'"
     ):
         report.bind(topic="tides").unbind("topik")
 
@@ -201,7 +201,7 @@ def test_what_a_selection_leaves_out_may_still_be_bound() -> None:
 
 def test_selecting_an_unknown_output_tells_the_near_miss() -> None:
     with pytest.raises(
-        UnknownOutputError, match="its outputs are 'sections', 'content', 'report'. Did you mean"
+        UnknownOutputError, match=r"its outputs are 'sections', 'content', 'report'. Did you mean"
     ) as caught:
         report.select("sectoins")
     assert (caught.value.names, caught.value.suggestions) == (("sectoins",), {"sectoins": "sections"})

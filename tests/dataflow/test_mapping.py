@@ -1,4 +1,4 @@
-"""`map_over` as declared: what it may be given, what its names mean in either order, what cannot be mapped over."""
+"""`map_over` as declared: what it may be given, what names mean in either order, what cannot be mapped."""
 
 import array
 import inspect

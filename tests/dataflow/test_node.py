@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import FrozenInstanceError
 from typing import assert_type
 
-import cloudpickle
 import pytest
 
 from piecework.dataflow.node import FunctionNode, Node, node
@@ -206,6 +205,7 @@ def test_a_node_survives_pickling_where_its_function_does(original: FunctionNode
 
 
 def test_a_node_of_a_local_function_survives_cloudpickle() -> None:
+    cloudpickle = pytest.importorskip("cloudpickle")
     offset = 3
 
     @node(output_name="y", record=False)

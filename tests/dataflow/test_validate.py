@@ -1,5 +1,7 @@
 """Build errors, all in one, and the checks of the inputs given to a run."""
 
+from collections.abc import Callable
+
 import pytest
 
 from piecework.dataflow.graph import Graph
@@ -25,7 +27,7 @@ def join(content: list[str], title: str) -> str:
 
 def make(name: str, inputs: str, outputs: str) -> FunctionNode[..., object]:
     """Return a node of these inputs and outputs, each a letter."""
-    work = {0: _none, 1: _one, 2: _two}[len(inputs)]
+    work = _WORKS[len(inputs)]
     given = node(work, output_name=tuple(outputs), name=name)
     return given.with_inputs(**dict(zip(given.inputs, inputs, strict=True)))
 
@@ -33,6 +35,9 @@ def make(name: str, inputs: str, outputs: str) -> FunctionNode[..., object]:
 def _none() -> None: ...
 def _one(i: int) -> None: ...
 def _two(i: int, j: int) -> None: ...
+
+
+_WORKS: tuple[Callable[..., None], ...] = (_none, _one, _two)
 
 
 def faults_of(*nodes: object) -> tuple[Fault, ...]:
@@ -201,11 +206,16 @@ def test_a_long_cycle_is_told_in_short() -> None:
     (fault,) = faults_of(*ring)
     assert len(fault.nodes) == 500
     assert "'n7' and 492 more" in fault.message
-    assert "'n6' -> ... -> v0 -> 'n0')" in fault.message
+    assert "'n6' -> v7 -> ... -> v0 -> 'n0')" in fault.message
+
+
+def test_mapping_a_node_that_takes_nothing_is_a_fault() -> None:
+    (fault,) = faults_of(make("source", "", "y").map_over("items"))
+    assert fault.message == "node 'source' maps over 'items', but its inputs are none."
 
 
 def test_all_faults_are_told_in_one_error() -> None:
-    with pytest.raises(GraphError, match="graph 'report' has 6 faults:\n  1. ") as caught:
+    with pytest.raises(GraphError, match=r"graph 'report' has 6 faults:\n  1. ") as caught:
         Graph(
             nodes=[
                 plan,
@@ -272,7 +282,7 @@ def test_an_input_that_several_nodes_need_names_them_all() -> None:
 
 def test_a_missing_input_that_is_nearly_an_output_tells_the_near_miss() -> None:
     graph = Graph(nodes=[plan, write])
-    with pytest.raises(MissingInputError, match="node 'write' needs 'section', .* Did you mean 'sections'"):
+    with pytest.raises(MissingInputError, match=r"node 'write' needs 'section', .* Did you mean 'sections'"):
         check_inputs(graph, {"topic": "tides"})
 
 
@@ -286,7 +296,7 @@ def test_an_input_of_a_node_that_a_selection_leaves_out_may_be_given() -> None:
 
 def test_a_missing_input_does_not_name_nodes_that_a_selection_leaves_out() -> None:
     graph = Graph(nodes=[plan, plan.with_name("again").with_outputs(sections="more")]).select("sections")
-    with pytest.raises(MissingInputError, match="^node 'plan' needs"):
+    with pytest.raises(MissingInputError, match=r"^node 'plan' needs"):
         check_inputs(graph, {})
 
 
@@ -300,7 +310,7 @@ def test_an_unknown_input_is_told_with_its_near_miss_before_what_is_missing() ->
 
 
 def test_an_unknown_input_of_a_graph_that_takes_none_says_so() -> None:
-    with pytest.raises(UnknownInputError, match="the graph has no input 'x'; it takes no inputs."):
+    with pytest.raises(UnknownInputError, match=r"the graph has no input 'x'; it takes no inputs."):
         check_inputs(Graph(nodes=[make("source", "", "y")]), {"x": 1})
 
 

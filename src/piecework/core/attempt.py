@@ -57,7 +57,7 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
         raise
     except Interruption as pause:
         outcome = Paused(pause.questions)
-    except BaseException as error:  # noqa: BLE001 - an outcome is a value, whatever the user's code raised
+    except BaseException as error:
         outcome = Failed(error)
     if copy_context() != context:
         call.site.owner.tainted()

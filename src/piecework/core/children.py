@@ -15,13 +15,13 @@ from typing import Any, cast
 from piecework.core.call import Call
 from piecework.core.current import CURRENT, outside
 from piecework.core.group import Group, Lanes
+from piecework.core.interrupts import Interruption
 from piecework.core.limits import lend, retake
 from piecework.core.outcome import Done, Failed, Outcome
 from piecework.core.plan import Action, Nest, Start
 from piecework.core.run import Run
 from piecework.core.scope import Line, Scope
-from piecework.core.threads import drive
-from piecework.core.interrupts import Interruption
+from piecework.core.threads import Signal, drive
 
 __all__ = ("ChildScope", "Handle")
 
@@ -120,7 +120,7 @@ class Handle(asyncio.Future[Any]):
     def _wait_on_thread(self) -> None:
         arrived = threading.Event()
         loop = self._scope.run.loop
-        loop.call_soon_threadsafe(super().add_done_callback, lambda _: arrived.set())
+        loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
         call, limiter = CURRENT.get(), self._scope.run.door.limiter
         if call is None or limiter is None:
             arrived.wait()
@@ -163,7 +163,7 @@ class ChildScope(Scope):
             What a child raised that nobody looked at, or None.
         """
         settled: asyncio.Future[BaseException | None] = self.run.loop.create_future()
-        self.run.loop.call_soon_threadsafe(self._settle, settled, cancel)
+        self.run.loop.call_soon_threadsafe(self._settle, settled, set[Handle]() if cancel else self._open)
         return await settled
 
     def feed_back(self, token: object, outcome: Outcome) -> None:
@@ -188,11 +188,11 @@ class ChildScope(Scope):
             self._lines.append(self._line)
         self.take([action])
 
-    def _settle(self, settled: asyncio.Future[BaseException | None], cancel: bool) -> None:
-        self._closer = self.run.loop.create_task(self._close(settled, cancel))
+    def _settle(self, settled: asyncio.Future[BaseException | None], wait_for: set[Handle]) -> None:
+        self._closer = self.run.loop.create_task(self._close(settled, wait_for))
 
-    async def _close(self, settled: asyncio.Future[BaseException | None], cancel: bool) -> None:
-        if self._open and not cancel:
+    async def _close(self, settled: asyncio.Future[BaseException | None], wait_for: set[Handle]) -> None:
+        if wait_for:
             self._joined = self.run.loop.create_future()
             await self._joined
         await self._end()

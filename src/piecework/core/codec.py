@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -79,12 +79,22 @@ class Codec:
     def _lower(self, value: object, path: str) -> object:
         """The value in terms that MessagePack knows."""
         kind = type(value)
-        if value is None or kind in {bool, float, str, bytes} or (kind is int and value in _INT64):
+        if value is None or kind in {bool, float, str, bytes} or (isinstance(value, int) and value in _INT64):
             return value
         if kind is list:
-            return [self._lower(item, f"{path}[{index}]") for index, item in enumerate(value)]  # type: ignore[var-annotated, arg-type]
+            return self._lower_list(cast("list[object]", value), path)
         if kind is dict:
-            return {self._key(key, path): self._lower(item, f"{path}[{key!r}]") for key, item in value.items()}  # type: ignore[attr-defined]
+            return {
+                self._key(key, path): self._lower(item, f"{path}[{key!r}]")
+                for key, item in cast("dict[object, object]", value).items()
+            }
+        return self._lower_tagged(value, path)
+
+    def _lower_list(self, values: list[object], path: str) -> list[object]:
+        return [self._lower(value, f"{path}[{index}]") for index, value in enumerate(values)]
+
+    def _lower_tagged(self, value: object, path: str) -> object:
+        kind = type(value)
         if kind not in self._tags:
             where = f" at {path.lstrip('.')}" if path else ""
             raise CodecError(
@@ -94,11 +104,12 @@ class Codec:
             )
         tag, take_apart = self._tags[kind]
         parts = take_apart(value)
-        named = isinstance(parts, dict)
-        lowered = (
-            {key: self._lower(item, f"{path}.{key}") for key, item in parts.items()} if named else self._lower(parts, path)
-        )
-        return msgspec.msgpack.Ext(_TAGGED, msgspec.msgpack.encode([tag, lowered]))
+        if isinstance(parts, dict):
+            fields = cast("dict[str, object]", parts)
+            parts = {name: self._lower(item, f"{path}.{name}") for name, item in fields.items()}
+        else:
+            parts = self._lower(parts, path)
+        return msgspec.msgpack.Ext(_TAGGED, msgspec.msgpack.encode([tag, parts]))
 
     def _key(self, key: object, path: str) -> object:
         if type(key) in {str, int, float, bool, bytes} or key is None:
@@ -113,7 +124,7 @@ class Codec:
         return make(payload)
 
 
-def _parts(kind: type) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
+def _parts(kind: type[Any]) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
     """How to take an instance apart and how to make one again."""
     if issubclass(kind, Enum):
         return (lambda member: member.name), (lambda name: kind[name])
@@ -123,11 +134,12 @@ def _parts(kind: type) -> tuple[Callable[[Any], object], Callable[[Any], object]
     if issubclass(kind, msgspec.Struct):
         return (lambda value: {name: getattr(value, name) for name in value.__struct_fields__}), _maker(kind)
     if hasattr(kind, "model_validate") and hasattr(kind, "model_fields"):  # A pydantic model, without importing it.
-        return (lambda value: {name: getattr(value, name) for name in kind.model_fields}), _maker(kind)
+        fields = tuple(cast("dict[str, object]", kind.model_fields))
+        return (lambda value: {name: getattr(value, name) for name in fields}), _maker(kind)
     raise CodecError(f"{kind!r} is no dataclass, msgspec Struct, enum or pydantic model: it cannot be registered.")
 
 
-def _maker(kind: type) -> Callable[[Any], object]:
+def _maker(kind: type[Any]) -> Callable[[Any], object]:
     def make(parts: dict[str, object]) -> object:
         return kind(**parts)
 

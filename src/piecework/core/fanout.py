@@ -92,7 +92,7 @@ class Fan(Group):
             kwargs = next(self._items) if self._feed is None else self._feed.pull()
         except StopIteration:
             kwargs = None
-        except Exception as error:  # noqa: BLE001 - the user's iterable raised
+        except Exception as error:
             self._broken(error)
             return None
         if kwargs is None:

@@ -50,7 +50,7 @@ class Feed:
                 if len(self._read) >= self._ahead:
                     self._room = self._loop.create_future()
                     await self._room
-        except Exception as error:  # noqa: BLE001 - the fan-out's outcome, whatever the user's iterable raised
+        except Exception as error:
             self.error = error
         self.ended = True
         self._poke()

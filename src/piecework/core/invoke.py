@@ -39,11 +39,11 @@ class Door:
 
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
-        limiter, emit = self.limiter, self.emit
+        limiter = self.limiter
         if limiter is not None:
             await retake(call, limiter)
-        if emit is not None:
-            emit(CallStarted(call))
+        if self.emit is not None:
+            self.emit(CallStarted(call))
         try:
             outcome = await attempt(call, kwargs)
             if call.live is not None and call.live.children is not None:
@@ -55,15 +55,19 @@ class Door:
         finally:
             if limiter is not None:
                 lend(call, limiter)
+        if self.journal.crowded:
+            await self.journal.room()
+        return self._record(call, outcome)
+
+    def _record(self, call: Call, outcome: Outcome) -> Outcome:
+        """Journal, then event; an abandoned call's fact stands already."""
         if type(outcome) is Failed:
             note_place(call, outcome)
         if call.live is not None and call.live.abandoned:
             return outcome
         outcome = self.journal.record(call, outcome)
-        if self.journal.crowded:
-            await self.journal.room()
-        if emit is not None:
-            emit(CallFinished(call, outcome))
+        if self.emit is not None:
+            self.emit(CallFinished(call, outcome))
         return outcome
 
     async def _join(self, call: Call, children: Children, outcome: Outcome) -> Outcome:

@@ -68,7 +68,14 @@ class Journal:
         """Take down that a blocking call was abandoned."""
         if self.keeps:
             self.write(
-                Fact("call", call.address, _address(call), call.target.name, "cancelled", attempts=call.attempts)
+                Fact(
+                    "call",
+                    call.address,
+                    _address(call),
+                    call.target.name,
+                    "cancelled",
+                    attempts=call.attempts,
+                )
             )
 
     def plan(self, address: str, name: str, size: int | None) -> None:
@@ -127,7 +134,7 @@ class Journal:
                 await self._store.append(self._run_id, batch)
                 del self._pending[: len(batch)]
                 self._let_go()
-        except Exception as error:  # noqa: BLE001 - handed to everyone who waits for a commit
+        except Exception as error:
             self._error = error
         finally:
             self._writer = None

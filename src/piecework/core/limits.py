@@ -124,13 +124,17 @@ async def retake(call: Call, limiter: Limiter) -> None:
         live.slot = True
 
 
-@coroutine
-def lending(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, Any, T]:
+async def lending(lane: Coroutine[Any, Any, T], limiter: Limiter) -> T:
     """Drive a lane so that its current call holds no slot while it is suspended and waits for its children.
 
     Standing below everything the lane runs, it sees each suspension, however the waiting is spelled: `await`,
     `asyncio.gather`, `as_completed`.
     """
+    return await _driven(lane, limiter)
+
+
+@coroutine
+def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, Any, T]:
     step: Callable[..., object] = lane.send
     sent: object = None
     while True:
@@ -148,5 +152,5 @@ def lending(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, An
                 yield from retake(call, limiter).__await__()
             else:
                 sent = yield waits_for
-        except BaseException as error:  # noqa: BLE001 - thrown into the lane, which decides
+        except BaseException as error:
             step, sent = lane.throw, error

@@ -150,7 +150,7 @@ class Pool:
         except asyncio.CancelledError:
             if not self._source.closing:
                 raise
-        except BaseException as error:  # noqa: BLE001 - a bug of ours must end the run, not vanish in a task
+        except BaseException as error:
             self._source.crash(error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -38,5 +38,5 @@ class Run(Struct, frozen=True, eq=False):
     policy: RunPolicy
     """The run's limits."""
 
-    tainted: set[asyncio.Task[Any]] = field(default_factory=set)
+    tainted: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks whose context a call has changed; no other call may start in them."""

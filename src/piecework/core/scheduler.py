@@ -72,14 +72,14 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ou
         door.emit(RunStarted(run_id, name))
     root = _root(run, Frame(None, name), plan)
     task = asyncio.create_task(root if door.limiter is None else lending(root, door.limiter))
-    outcome: Outcome | None = None
+    ended: Outcome | None = None
     try:
-        outcome = await _finish(task)
+        outcome = ended = await _finish(task)
     finally:
-        door.journal.end(outcome)
+        door.journal.end(ended)
         await door.journal.commit()
         if door.emit is not None:
-            door.emit(RunFinished(run_id, outcome))
+            door.emit(RunFinished(run_id, ended))
     return outcome
 
 
@@ -191,8 +191,10 @@ class _Told:
         for observer in tuple(self._observers):
             try:
                 observer.on_event(event)
-            except Exception as error:  # noqa: BLE001 - an observer must not end the run it watches
+            except Exception as error:
                 self._observers.remove(observer)
                 warnings.warn(
-                    f"{observer!r} raised {error!r} and is told nothing more of this run.", RuntimeWarning, stacklevel=2
+                    f"{observer!r} raised {error!r} and is told nothing more of this run.",
+                    RuntimeWarning,
+                    stacklevel=2,
                 )

@@ -12,7 +12,6 @@ from contextvars import Context
 
 from piecework.core.call import Call, Frame, Site
 from piecework.core.events import FanOutStarted
-from piecework.core.fact import Fact
 from piecework.core.fanout import Fan
 from piecework.core.group import Group, Lanes
 from piecework.core.outcome import Failed, Outcome
@@ -62,7 +61,7 @@ class Scope(Group):
             return
         try:
             actions = self._plan.advance(token, outcome)
-        except Exception as error:  # noqa: BLE001 - a plan that raises is a bug of ours, told as such
+        except Exception as error:
             fault = InternalError(f"a plan could not go on: {type(error).__name__}: {error}")
             fault.__cause__ = error
             self.finish(Failed(fault))

@@ -20,7 +20,7 @@ from piecework.core.current import CURRENT
 from piecework.core.pool import Source, Work
 from piecework.core.run import Run
 
-__all__ = ("ThreadPool", "drive")
+__all__ = ("Signal", "ThreadPool", "drive")
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ class _Lane:
             self.context.run(self._work)
         except asyncio.CancelledError:
             pass
-        except BaseException as caught:  # noqa: BLE001 - a bug of ours must end the run, not vanish in a thread
+        except BaseException as caught:
             error = caught
         self.pool.report(self, error)
 
@@ -237,10 +237,23 @@ def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, lane: _
             if lane is not None:
                 lane.waits_for = future
             future._asyncio_future_blocking = False
-            loop.call_soon_threadsafe(future.add_done_callback, lambda _, arrived=arrived: arrived.set())
+            loop.call_soon_threadsafe(future.add_done_callback, Signal(arrived))
             arrived.wait()
             if lane is not None:
                 lane.waits_for = None
             future = work.send(None)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+class Signal:
+    """Sets an event when a future is done."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    def __call__(self, _: object) -> None:
+        """Set the event."""
+        self._event.set()

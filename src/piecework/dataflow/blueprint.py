@@ -5,7 +5,8 @@ Plans of the same graph share it; it holds nothing that changes in a run. Compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -53,9 +54,11 @@ class Step(Struct, frozen=True, eq=False):
             return ()
         if len(self.outputs) == 1:
             return (value,)
-        if not isinstance(value, (tuple, list)) or len(value) != len(self.outputs):
-            raise OutputMismatchError(node=self.name, expected=self.outputs, got=value)
-        return tuple(value)
+        returned = value  # Not narrowed, for the message.
+        parts = tuple(cast("Sequence[object]", value)) if isinstance(value, (tuple, list)) else None
+        if parts is None or len(parts) != len(self.outputs):
+            raise OutputMismatchError(node=self.name, expected=self.outputs, got=returned)
+        return parts
 
 
 class Blueprint(Struct, frozen=True, eq=False):
@@ -94,7 +97,8 @@ def blueprint(graph: Graph) -> Blueprint:
 def compile_node(node: Node) -> Step:
     """One node, compiled. A graph of one plain function node collapses to a call of that function."""
     if isinstance(node, FunctionNode):
-        return _step(node, _target(node), lambda name: name, node.inner_outputs)
+        function = cast("FunctionNode[..., object]", node)
+        return _step(function, _target(function), lambda name: name, function.inner_outputs)
     if not isinstance(node, GraphNode):
         raise InternalError(f"a graph holds {node!r}, which is no kind of node.")
     only = _only_function(node.graph)
@@ -123,14 +127,10 @@ def _compile(graph: Graph) -> Blueprint:
     )
 
 
-def _step(
-    node: Node, body: Target | Blueprint, inside: Callable[[str], str], inner_outputs: tuple[str, ...]
-) -> Step:
+def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], inner_outputs: tuple[str, ...]) -> Step:
     mapping = node.mapping
     if mapping is not None:
-        mapping = MapSpec(
-            tuple(map(inside, mapping.params)), mapping.mode, mapping.on_error, mapping.max_concurrency
-        )
+        mapping = MapSpec(tuple(map(inside, mapping.params)), mapping.mode, mapping.on_error, mapping.max_concurrency)
     arguments = tuple((outer, inside(inner)) for outer, inner in node.inner_inputs.items())
     return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping)
 
@@ -145,5 +145,5 @@ def _only_function(graph: Graph) -> FunctionNode[..., object] | None:
         return None
     node = graph.needed[0]
     if isinstance(node, FunctionNode) and node.mapping is None and node.outputs == graph.outputs:
-        return node
+        return cast("FunctionNode[..., object]", node)
     return None

@@ -53,7 +53,9 @@ def read_definition(func: object, *, output_name: object, name: object) -> Defin
     called = name if isinstance(name, str) else own_name(func) or type(func).__name__
     if not callable(func):
         output = repr(func) if isinstance(func, str) else "..."
-        message = f"a node is made from a function, not from {func!r}. Put @node(output_name={output}) over a def."
+        message = (
+            f"a node is made from a function, not from {func!r}. Put @node(output_name={output}) over a def."
+        )
         raise NodeDefinitionError([Fault("not-a-function", message)], node=called)
     faults = [*_name_faults(func, name)]
     outputs, output_faults = _read_outputs(output_name)

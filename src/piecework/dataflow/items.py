@@ -68,9 +68,7 @@ def _single(key: str, values: Iterator[object], broadcast: Mapping[str, object])
     return ({key: value} for value in values)
 
 
-def _arguments(
-    keys: list[str], rows: Iterable[Row], broadcast: Mapping[str, object]
-) -> Iterator[Mapping[str, object]]:
+def _arguments(keys: list[str], rows: Iterable[Row], broadcast: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     return ({**broadcast, **dict(zip(keys, row, strict=True))} for row in rows)
 
 

@@ -6,6 +6,7 @@ The engine performs these plans. No clock, no I/O, no await; each outcome touche
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import cast
 
 from piecework.core.call import Target
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
@@ -99,7 +100,7 @@ class MapPlan:
             action.items = self._noted(action.items)
         return [action]
 
-    def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
+    def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:  # noqa: ARG002 - there is one action
         """All runs have ended, or one ended them all."""
         return [Finish(outcome)]
 
@@ -167,11 +168,11 @@ def _unpacked(step: Step, value: object) -> tuple[object, ...]:
     """The values of a step's outputs: for a mapped one, a list each."""
     if step.mapping is None:
         return step.unpack(value)
-    assert isinstance(value, list)
+    items = cast("list[object]", value)
     if isinstance(step.body, Target) and len(step.outputs) == 1:
-        return (value,)
+        return (items,)
     columns: tuple[list[object], ...] = tuple([] for _ in step.outputs)
-    for index, item in enumerate(value):
+    for index, item in enumerate(items):
         row = _row(step, index, item)
         if row is not None:
             for column, part in zip(columns, row, strict=True):

@@ -7,13 +7,12 @@ engine perform the graph's plan, and raise at the end what a node raised.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-
-from typing import Self
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from typing import Self, cast
 
 from piecework.core.outcome import Done, Failed, Outcome, Paused
-from piecework.core.policy import RunPolicy
 from piecework.core.plan import Sink
+from piecework.core.policy import RunPolicy
 from piecework.core.portal import iterate_blocking
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.stream import Stream
@@ -60,7 +59,10 @@ class _Runner:
             raise ValueError(f"grace={grace} must not be negative.")
         policy = RunPolicy(max_concurrency=max_concurrency, grace=grace)
         self._engine = Engine(
-            policy=None if policy == RunPolicy() else policy, store=store, executor=executor, observers=observers
+            policy=None if policy == RunPolicy() else policy,
+            store=store,
+            executor=executor,
+            observers=observers,
         )
         self._policy = policy
 
@@ -129,10 +131,16 @@ class AsyncRunner(_Runner):
             UnknownInputError: The graph has no such input.
             Exception: Whatever a node raised, under `on_error="raise"`.
         """
-        plan, outputs = _map_plan(graph, _gather(graph, inputs, named), map_over, mode, on_error, max_concurrency)
+        plan, outputs = _map_plan(
+            graph,
+            _gather(graph, inputs, named),
+            map_over,
+            mode=mode,
+            on_error=on_error,
+            max_concurrency=max_concurrency,
+        )
         ended = await self._engine.perform(plan, name=graph.name or "graph")
         return _map_result(ended, plan, outputs)
-
 
     async def map_iter(
         self,
@@ -145,7 +153,7 @@ class AsyncRunner(_Runner):
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
         **named: object,
-    ) -> AsyncIterator[tuple[int, RunResult]]:
+    ) -> AsyncGenerator[tuple[int, RunResult], None]:
         """Run a graph once for each item of some inputs, and yield `(index, result)` as each run ends.
 
         No new run starts while a thousand results wait to be read, so a collection may be endless. Leaving the loop
@@ -153,7 +161,9 @@ class AsyncRunner(_Runner):
         """
         stream = Stream()
         given = _gather(graph, inputs, named)
-        plan, _ = _map_plan(graph, given, map_over, mode, on_error, max_concurrency, stream)
+        plan, _ = _map_plan(
+            graph, given, map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency, sink=stream
+        )
         batch = asyncio.create_task(self._engine.perform(plan, name=graph.name or "graph"))
         batch.add_done_callback(lambda _: stream.end())
         try:
@@ -191,10 +201,16 @@ class SyncRunner(_Runner):
         **named: object,
     ) -> MapResult:
         """Run a graph once for each item of some inputs, side by side; see `AsyncRunner.map`."""
-        plan, outputs = _map_plan(graph, _gather(graph, inputs, named), map_over, mode, on_error, max_concurrency)
+        plan, outputs = _map_plan(
+            graph,
+            _gather(graph, inputs, named),
+            map_over,
+            mode=mode,
+            on_error=on_error,
+            max_concurrency=max_concurrency,
+        )
         ended = self._engine.perform_blocking(plan, name=graph.name or "graph")
         return _map_result(ended, plan, outputs)
-
 
     def map_iter(
         self,
@@ -221,7 +237,7 @@ def _gather(graph: Graph, inputs: Mapping[str, object] | None, named: Mapping[st
     """All inputs in one dict."""
     keyword = named.get("inputs")
     if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.inputs.all:
-        inputs = keyword
+        inputs = cast("Mapping[str, object]", keyword)
         named = {name: value for name, value in named.items() if name != "inputs"}
     given = {} if inputs is None else dict(inputs)
     twice = tuple(name for name in named if name in given)
@@ -234,6 +250,7 @@ def _map_plan(
     graph: Graph,
     given: Mapping[str, object],
     map_over: str | Sequence[str],
+    *,
     mode: MapMode,
     on_error: OnError,
     max_concurrency: int | None,
@@ -252,9 +269,7 @@ def _map_plan(
 def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
     outcome = _raised(ended.outcome)
     if isinstance(outcome, Paused):
-        return RunResult(
-            run_id=ended.run_id, status="paused", values={}, inputs=given, interrupts=outcome.questions
-        )
+        return RunResult(run_id=ended.run_id, status="paused", values={}, inputs=given, interrupts=outcome.questions)
     values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
     return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=given)
 

@@ -13,12 +13,12 @@ _PROTECTED = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|(?<![\w$])\$[^\s$](?:[^$]*[^
 _SPECIAL = re.compile(
     r"[\\`]|~(?=~)|(?<=~)~"
     r"|\](?=[(\[:])"
-    r"|\*(?=\S)|(?<=\S)\*"  # an asterisk between spaces is only an asterisk
+    r"|(?<!\s)\*|\*(?!\s)"  # an asterisk between spaces is only an asterisk
     r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore inside a word is only an underscore
     r"|<(?=[A-Za-z/!?])"
     r"|&(?=#?\w{1,32};)"
 )
-_LINE_START = re.compile(r"^(?:(#{1,6}|[-+>]|={2,}|-{2,})(?=\s|$|>)|(\d{1,9})([.)])(?=\s|$))")
+_LINE_START = re.compile(r"^(?:(>|(?:#{1,6}|[-+]|={2,}|-{2,})(?=\s|$))|(\d{1,9})([.)])(?=\s|$))")
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 
 

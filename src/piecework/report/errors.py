@@ -54,9 +54,7 @@ class MissingSourceError(ReportError):
         self.path = path
         """The path that does not exist."""
         if path is None:
-            super().__init__(
-                "no sources given. Name files or folders of .txt, .md or .html files with --source."
-            )
+            super().__init__("no sources given. Name files or folders of .txt, .md or .html files with --source.")
         else:
             super().__init__(f"source {str(path)!r} does not exist. Name a file or folder that does.")
 
@@ -88,8 +86,7 @@ class OffTopicError(ReportError):
         """The topic as it was given."""
         searched = "the source" if sources == 1 else f"the {sources} sources"
         super().__init__(
-            f"nothing in {searched} bears on the topic {topic!r}. "
-            "Use words that occur there, or name other sources."
+            f"nothing in {searched} bears on the topic {topic!r}. Use words that occur there, or name other sources."
         )
 
 

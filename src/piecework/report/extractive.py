@@ -78,9 +78,7 @@ def _choose(section: Section, library: Library) -> list[Passage]:
     return list(chosen.values())
 
 
-def _with_needed(
-    number: int, allotted: Collection[int], library: Library, chosen: Collection[int]
-) -> list[Passage]:
+def _with_needed(number: int, allotted: Collection[int], library: Library, chosen: Collection[int]) -> list[Passage]:
     """Return the passage after those it leans on, back to one that is chosen; [] if it cannot be."""
     group: list[Passage] = []
     needed: int | None = number

@@ -27,8 +27,7 @@ class PassageIndex:
         self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.execute(
-            "CREATE VIRTUAL TABLE passage USING fts5("
-            "trail, body, tokenize = 'porter unicode61 remove_diacritics 2')"
+            "CREATE VIRTUAL TABLE passage USING fts5(trail, body, tokenize = 'porter unicode61 remove_diacritics 2')"
         )
         self._database.executemany(
             "INSERT INTO passage (rowid, trail, body) VALUES (?, ?, ?)",

@@ -19,8 +19,8 @@ _LONGEST = 3
 _FEWEST_USES = 2
 _LENGTH_VALUE = {1: 1.0, 2: 1.0, 3: 1.2}
 _COUNTING_WORDS = """
-    best better billion colleagues eight five four nine seven six ten dozen good great half high higher hundred low lower million new old percent thousand
-    times trillion twice whole worse year years
+    best better billion colleagues dozen eight five four good great half high higher hundred low lower million
+    new nine old percent seven six ten thousand times trillion twice whole worse year years
 """
 _EMPTY = STOPWORDS.union(_COUNTING_WORDS.split())
 
@@ -55,11 +55,7 @@ def key_phrases(texts: Sequence[str], *, beside: Collection[str] = ()) -> list[K
                     uses[stems][place] += 1
                     forms[stems][" ".join(phrase)] += 1
     ranked = sorted(
-        (
-            stems
-            for stems, places in uses.items()
-            if places.total() >= _FEWEST_USES and not set(stems) <= set(beside)
-        ),
+        (stems for stems, places in uses.items() if places.total() >= _FEWEST_USES and not set(stems) <= set(beside)),
         key=lambda stems: (len(stems) == 1, -_value(stems, uses[stems], len(texts)), stems),
     )
     kept: list[tuple[str, ...]] = []

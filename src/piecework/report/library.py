@@ -103,9 +103,7 @@ def read_library(paths: Sequence[str | os.PathLike[str]], *, leave_out: Collecti
     """
     texts, skipped = read_sources(paths, leave_out=leave_out)
     shelf = _Shelf()
-    unquotable = [
-        Skipped(text.name, "holds no whole sentences in paragraphs") for text in texts if not shelf.add(text)
-    ]
+    unquotable = [Skipped(text.name, "holds no whole sentences in paragraphs") for text in texts if not shelf.add(text)]
     all_skipped = tuple(sorted((*skipped, *unquotable), key=lambda skip: skip.name))
     if not shelf.passages:
         raise NothingReadableError([os.fspath(path) for path in paths], [str(skip) for skip in all_skipped])

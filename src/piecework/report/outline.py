@@ -105,8 +105,7 @@ def _near(candidates: Sequence[Candidate], topic: Topic, library: Library) -> li
     near = [
         one
         for one, kin in zip(candidates, kinship, strict=True)
-        if kin > least
-        or sum(number in topic.direct for number in one.passages) > _COVERED * len(one.passages)
+        if kin > least or sum(number in topic.direct for number in one.passages) > _COVERED * len(one.passages)
     ]
     return [one for one in near if _word_count(one, library) >= _FEWEST_WORDS] or near or list(candidates)
 
@@ -129,11 +128,7 @@ def _merged(candidates: Sequence[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         stems = content_stems(candidate.title)
         twin = next(
-            (
-                place
-                for place, one in enumerate(merged)
-                if overlap(stems, content_stems(one.title)) >= _SAME_TITLE
-            ),
+            (place for place, one in enumerate(merged) if overlap(stems, content_stems(one.title)) >= _SAME_TITLE),
             None,
         )
         if twin is None or len(merged) > _MOST_FRONTIER:
@@ -187,10 +182,9 @@ def _in_context(title: str, above: str, library: Library) -> str:
 def _by_phrases(candidate: Candidate, library: Library, topic: Topic, *, wanted: int) -> list[Candidate]:
     """Divide by the phrases the passages keep coming back to, as long as each part is filled."""
     texts = [library.passages[number].text for number in candidate.passages]
-    beside = topic.stems | content_stems(candidate.title)
     taken: list[KeyPhrase] = []
     parts: list[Candidate] = []
-    for phrase in key_phrases(texts, beside=beside)[: wanted * _PHRASES_PER_SECTION]:
+    for phrase in key_phrases(texts, beside=topic.stems)[: wanted * _PHRASES_PER_SECTION]:
         tried = _parts([*taken, phrase], candidate.passages, library)
         if all(_word_count(part, library) >= _FEWEST_WORDS for part in tried):
             taken, parts = [*taken, phrase], tried
@@ -214,6 +208,6 @@ def _parts(phrases: Sequence[KeyPhrase], passages: Sequence[int], library: Libra
 
 
 def _says(phrase: KeyPhrase, place: int, stems: frozenset[str]) -> float:
-    """Return how much a passage uses a phrase: the whole counts more than its words, a rare one more than a common."""
+    """Return how much a passage uses a phrase, which counts for more whole, and where it is rare."""
     uses = _WHOLE_PHRASE * phrase.uses.get(place, 0) + len(stems.intersection(phrase.stems))
     return uses / sqrt(len(phrase.uses))

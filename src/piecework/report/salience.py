@@ -49,11 +49,7 @@ class Salience:
             for name in self._names[number]
             if self._introduced[name] != number and self._introduced[name] not in chosen
         )
-        return (
-            self._standing[number]
-            - _REPETITION_COST * repetition
-            - _STRANGER_COST * min(strangers, _MOST_STRANGERS)
-        )
+        return self._standing[number] - _REPETITION_COST * repetition - _STRANGER_COST * min(strangers, _MOST_STRANGERS)
 
     def _introductions(self) -> dict[str, int]:
         """Return which passage of the section first mentions each name."""

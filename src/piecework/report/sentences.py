@@ -16,9 +16,7 @@ __all__ = ("Footing", "footing", "is_quotable", "sentence_spans")
 Footing = Literal["own", "soft", "leaning"]
 """Whether a sentence stands on its own, may need the one before it, or surely does."""
 
-_END = re.compile(
-    r"""[.!?\u2026]+["'\u2019\u201d)\]]*(?=\s|$)|[\u3002\uff01\uff1f]+[\u201d\u300d\u300f\uff09]*"""
-)
+_END = re.compile(r"""[.!?\u2026]+["'\u2019\u201d)\]]*(?=\s|$)|[\u3002\uff01\uff1f]+[\u201d\u300d\u300f\uff09]*""")
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\$[^$\s][^$]*\$")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\u201c\"'])(?:[A-Za-z]|e\.g|i\.e|et al|vs|cf|figs?|eqs?|secs?|chs?|nos?|vols?|pp?|dr|mrs?|ms"

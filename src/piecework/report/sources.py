@@ -111,10 +111,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield Path(here) / name
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def _natural(name: str) -> tuple[list[tuple[bool, int, str]], str]:
     """Sort "2-data" before "10-limits", and equal names in a fixed order."""
     parts = _DIGITS.split(name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts if part], name
+    return [(False, int(part), "") if part.isdecimal() else (True, 0, part) for part in parts if part], name
 
 
 def _read(path: Path) -> SourceText | Skipped:

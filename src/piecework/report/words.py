@@ -35,8 +35,8 @@ STOPWORDS = frozenset(_EMPTY_WORDS.split())
 
 
 def words(text: str) -> list[str]:
-    """Return the words of `text`, casefolded, in order."""
-    return _WORD.findall(spread_ideographs(text).casefold())
+    """Return the words of `text`, in small letters, in order."""
+    return _WORD.findall(spread_ideographs(text).lower())
 
 
 def spread_ideographs(text: str) -> str:
@@ -45,7 +45,7 @@ def spread_ideographs(text: str) -> str:
 
 
 def content_words(text: str) -> list[str]:
-    """Return the words of `text` that carry meaning, casefolded, in order."""
+    """Return the words of `text` that carry meaning, in small letters, in order."""
     return [word for word in words(text) if word not in STOPWORDS]
 
 
