@@ -43,9 +43,7 @@ class PieceworkError(Exception):
         return _restore, (type(self), self.args, dict(self.__dict__))
 
 
-def _restore(
-    cls: type[PieceworkError], args: tuple[object, ...], fields: dict[str, object]
-) -> PieceworkError:
+def _restore(cls: type[PieceworkError], args: tuple[object, ...], fields: dict[str, object]) -> PieceworkError:
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(fields)
@@ -93,9 +91,7 @@ class NodeDefinitionError(PieceworkError, ValueError):
 class RenameError(PieceworkError, ValueError):
     """A rename of a node, its inputs or its outputs cannot be done."""
 
-    def __init__(
-        self, message: str, *, node: str, names: tuple[str, ...] = (), history: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, message: str, *, node: str, names: tuple[str, ...] = (), history: tuple[str, ...] = ()) -> None:
         """Add what was renamed before to `message`."""
         self.node = node
         """The node's name before the rename."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from piecework.core import scheduler
+from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
 from piecework.core.outcome import Outcome
 from piecework.core.plan import Plan
@@ -65,9 +66,9 @@ class Engine:
         Inside a running call of the same loop, an engine without settings of its own makes the plan a part of that
         call's run: its limits, its log.
         """
-        run = scheduler.current_run()
+        run = current_run()
         if run is not None and self._plain and _on_loop(run.loop):
-            return Ended(run.run_id, await scheduler.start_plan(plan, name=name).outcome())
+            return Ended(run.run_id, await start_plan(plan, name=name).outcome())
         run_id = uuid4().hex
         return Ended(run_id, await scheduler.perform(plan, name=name, run_id=run_id, setting=self._setting))
 
@@ -76,9 +77,9 @@ class Engine:
 
         In a thread of a running call, an engine without settings of its own makes the plan a part of that call's run.
         """
-        run = scheduler.current_run()
+        run = current_run()
         if run is not None and self._plain and _on_loop(None):
-            return Ended(run.run_id, scheduler.start_plan(plan, name=name).outcome_on_thread())
+            return Ended(run.run_id, start_plan(plan, name=name).outcome_on_thread())
         return run_blocking(self.perform(plan, name=name))
 
 

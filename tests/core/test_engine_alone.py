@@ -12,7 +12,8 @@ from piecework.core.fact import Fact
 from piecework.core.outcome import Done, Failed, Outcome
 from piecework.core.plan import Action, Finish, Start
 from piecework.core.policy import RunPolicy
-from piecework.core.scheduler import Setting, perform, start
+from piecework.core.children import start
+from piecework.core.scheduler import Setting, perform
 from piecework.executors.local import LocalExecutor
 from piecework.stores.memory import MemoryStore
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ("Call", "Children", "Frame", "Kind", "Live", "Owner", "Site", "Target", "segment")
+__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Target", "place", "site")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
@@ -77,11 +77,17 @@ class Site(Struct, frozen=True, eq=False):
     target: Target
     """What is called."""
 
-    parent: Call | Frame | None
-    """The call or frame that they are inside of."""
+    frame: str
+    """The address of the call or nested plan that they are inside of."""
 
-    name: str
-    """The name of their address segments."""
+    path: str
+    """Their own address as far as they share it: the frame's and the name of their segment."""
+
+    leaf: str = ""
+    """What follows their key: `/write` for a one-node graph that is collapsed to its only call.
+
+    So the address stays when a second node is added to the graph.
+    """
 
 
 class Call(Struct, eq=False):
@@ -105,9 +111,9 @@ class Call(Struct, eq=False):
         return self.site.target
 
     @property
-    def parent(self) -> Call | Frame | None:
-        """The call or frame that this one is inside of."""
-        return self.site.parent
+    def address(self) -> str:
+        """The path of `name[item]@turn` segments from the run's root, joined by `/`."""
+        return place(self.site.path, self.item, self.turn) + self.site.leaf
 
     @property
     def attempts(self) -> int:
@@ -119,23 +125,6 @@ class Call(Struct, eq=False):
         if self.live is None:
             self.live = Live()
         return self.live
-
-    @property
-    def address(self) -> str:
-        """The path of segments from the run's root, joined by `/`."""
-        return _spell(self)
-
-    @property
-    def segment(self) -> str:
-        """This call's own part of its address.
-
-        A one-node graph used as a node is collapsed to its only call, which keeps both names in its address, so that
-        the address stays when a second node is added to the graph.
-        """
-        own = segment(self.site.name, self.item, self.turn)
-        if self.site.target.name == self.site.name:
-            return own
-        return f"{own}/{self.site.target.name}"
 
 
 class Live(Struct, eq=False):
@@ -165,41 +154,13 @@ class Live(Struct, eq=False):
         return self.children is not None and self.children.awaited > 0
 
 
-class Frame(Struct, eq=False):
-    """A nested plan's place in an address; it records no fact of its own."""
-
-    parent: Call | Frame | None
-    """The call or frame that this one is inside of."""
-
-    name: str
-    """The name of its segment."""
-
-    item: int | str | None = None
-    """Its map key or call number."""
-
-    turn: int | None = None
-    """Its super-step or cycle round, where there are several."""
-
-    @property
-    def segment(self) -> str:
-        """This frame's own part of an address."""
-        return segment(self.name, self.item, self.turn)
-
-    @property
-    def address(self) -> str:
-        """The path of segments from the run's root, joined by `/`."""
-        return _spell(self)
+def site(owner: Owner, target: Target, frame: str, name: str) -> Site:
+    """The site of calls of `target` in segments called `name`, inside of `frame`."""
+    return Site(owner, target, frame, f"{frame}/{name}", "" if target.name == name else f"/{target.name}")
 
 
-def segment(name: str, item: int | str | None = None, turn: int | None = None) -> str:
-    """Spell one segment of an address: `name[item]@turn`."""
-    key = "" if item is None else f"[{item}]"
-    return f"{name}{key}" if turn is None else f"{name}{key}@{turn}"
-
-
-def _spell(place: Call | Frame | None) -> str:
-    segments: list[str] = []
-    while place is not None:
-        segments.append(place.segment)
-        place = place.parent
-    return "/".join(reversed(segments))
+def place(path: str, item: int | str | None, turn: int | None = None) -> str:
+    """An address whose last segment has this key and turn."""
+    if item is not None:
+        path = f"{path}[{item}]"
+    return path if turn is None else f"{path}@{turn}"

@@ -1,29 +1,30 @@
-"""Calls that a running call starts itself, and the handles it waits for them by.
+"""Calls and plans that a running call starts itself, and the handles it waits for them by.
 
-The scheduler makes the scope with a call's first child; the door joins it before the call counts as finished, so
-that no child outlives the call that started it.
+The one primitive is `start`, from the loop or from a thread. The first child makes the call's scope; the door joins it
+before the call counts as finished, so that no child outlives the call that started it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, cast
 
-from piecework.core.call import Call
-from piecework.core.current import CURRENT, outside
-from piecework.core.group import Group, Lanes
+from piecework.core.call import Call, Target
+from piecework.core.current import CURRENT, current_call, outside
 from piecework.core.interrupts import Interruption
+from piecework.core.lanes import Group
 from piecework.core.limits import lend, retake
 from piecework.core.outcome import Done, Failed, Outcome
-from piecework.core.plan import Action, Nest, Start
+from piecework.core.plan import Action, Nest, Plan, Start
 from piecework.core.run import Run
-from piecework.core.scope import Line, Scope
+from piecework.core.scheduler import Line, Scope
 from piecework.core.threads import Signal, drive
+from piecework.errors import InternalError
 
-__all__ = ("ChildScope", "Handle")
+__all__ = ("ChildScope", "Handle", "current_run", "start", "start_plan")
 
 
 class Handle(asyncio.Future[Any]):
@@ -135,7 +136,7 @@ class ChildScope(Scope):
 
     def __init__(self, run: Run, outer: Group, call: Call) -> None:
         """Make the scope of a call's children; they are inside of it."""
-        super().__init__(run, outer, call, _HandOver())
+        super().__init__(run, outer, call.address, _HandOver())
         self.awaited = 0
         """How many unfinished children somebody waits for."""
         self.thread = run.thread
@@ -143,7 +144,6 @@ class ChildScope(Scope):
         self._open: set[Handle] = set()
         self._failed: list[Handle] = []
         self._started_in: Context | None = None
-        self._lines = [self._line]
         self._closer: asyncio.Task[None] | None = None
         self._joined: asyncio.Future[None] | None = None
 
@@ -176,17 +176,13 @@ class ChildScope(Scope):
         if not self._open and self._joined is not None and not self._joined.done():
             self._joined.set_result(None)
 
-    def lanes(self) -> Sequence[Lanes]:
-        """The pools of all contexts that children were started in."""
-        return [lanes for line in self._lines for lanes in line.pools]
-
     def _begin(self, handle: Handle, action: Start | Nest, context: Context) -> None:
         self._open.add(handle)
         if context != self._started_in:
             self._started_in = context
             self._line = Line(self, outside(context))
-            self._lines.append(self._line)
-        self.take([action])
+        self._line.add(action)
+        self._line.poke()
 
     def _settle(self, settled: asyncio.Future[BaseException | None], wait_for: set[Handle]) -> None:
         self._closer = self.run.loop.create_task(self._close(settled, wait_for))
@@ -195,7 +191,7 @@ class ChildScope(Scope):
         if wait_for:
             self._joined = self.run.loop.create_future()
             await self._joined
-        await self._end()
+        await self.end()
         for handle in self._open:
             handle.cancel()
         unseen = [error for error in map(Handle.unseen, self._failed) if error is not None]
@@ -212,3 +208,55 @@ class _HandOver:
     def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
         cast("Handle", token).settle(outcome)
         return ()
+
+
+def start(target: Target, kwargs: Mapping[str, object], *, name: str | None = None) -> Handle:
+    """Start a call from inside a running one, at once; from the loop or from the running call's thread.
+
+    Args:
+        target: What to call.
+        kwargs: Its keyword arguments.
+        name: The name of its address segment; by default the target's.
+
+    Raises:
+        InternalError: No call runs here.
+    """
+    scope, number = _children()
+    segment = target.name if name is None else name
+    return scope.add(lambda handle: Start(handle, target, kwargs, segment, number))
+
+
+def start_plan(plan: Plan, *, name: str) -> Handle:
+    """Start a plan from inside a running call, as a part of its run.
+
+    Raises:
+        InternalError: No call runs here.
+    """
+    scope, number = _children()
+    return scope.add(lambda handle: Nest(handle, name, plan, number))
+
+
+def current_run() -> Run | None:
+    """The run that this code is a part of, or None outside of any call."""
+    call = current_call()
+    if call is None:
+        return None
+    owner = call.site.owner
+    assert isinstance(owner, Group)
+    return owner.run
+
+
+def _children() -> tuple[ChildScope, int]:
+    """The running call's scope of children, and the number of its next child."""
+    call = current_call()
+    if call is None:
+        raise InternalError("a call was started outside of any running call.")
+    live = call.living()
+    if live.children is None:
+        owner = call.site.owner
+        assert isinstance(owner, Group)
+        live.children = ChildScope(owner.run, owner, call)
+    assert isinstance(live.children, ChildScope)
+    number = live.started
+    live.started += 1
+    return live.children, number

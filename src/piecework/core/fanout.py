@@ -6,21 +6,20 @@ A scope performs it. Item 100,000 costs what the first did: nothing here looks a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
-from piecework.core.call import Call, Frame, Site, Target
+from piecework.core.call import Call, Site, Target, place, site
 from piecework.core.feed import Feed
-from piecework.core.group import Group, Lanes
+from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import FanOut, Plan
-from piecework.core.pool import Pool, Work
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
 
 __all__ = ("Fan", "Nester")
 
-Nester: TypeAlias = Callable[[Plan, Frame, Group], Coroutine[Any, Any, Outcome]]
+Nester: TypeAlias = Callable[[Plan, str, Group], Coroutine[Any, Any, Outcome]]
 """Runs an item's plan inside a group; the scope gives it, which a fan-out must not know."""
 
 AHEAD = 1000
@@ -32,13 +31,11 @@ _DROPPED = object()
 class Fan(Group):
     """A fan-out being performed."""
 
-    def __init__(
-        self, run: Run, outer: Group | None, parent: Call | Frame | None, action: FanOut, nest: Nester
-    ) -> None:
+    def __init__(self, run: Run, outer: Group | None, frame: str, action: FanOut, nest: Nester) -> None:
         """Prepare a fan-out's lanes: threads for a blocking target, tasks for anything else."""
         super().__init__(run, outer)
-        self._parent = parent
         self._action = action
+        self._path = f"{frame}/{action.name}"
         self._nest = nest
         self._results: list[object] = []
         self._pulled = 0
@@ -46,25 +43,16 @@ class Fan(Group):
         self._dropped = False
         self._questions: list[Question] = []
         self._sink = action.sink
-        widths = [width for width in (run.policy.max_concurrency, action.max_concurrency) if width is not None]
-        target = run.executor.place(action.body) if isinstance(action.body, Target) else None
-        self._site = None if target is None else Site(self, target, parent, action.name)
-        self._pool: Pool | ThreadPool
-        if target is not None and target.blocking:
-            self._pool = ThreadPool(self, min(widths, default=run.policy.max_threads), run, self.context)
-        else:
-            self._pool = Pool(self, min(widths, default=None), run, self.context)
+        self._site = self._placed_site(frame)
+        self._pool = self._make_pool()
+        self.lanes = [self._pool]
         self._feed: Feed | None = None
         if isinstance(action.items, AsyncIterator):
-            self._feed = Feed(action.items, min(widths, default=AHEAD), self._nudge)
+            self._feed = Feed(action.items, self._width() or AHEAD, self._nudge)
         else:
             self._items = action.items
         if self._sink is not None:
             self._sink.on_room(self._nudge)
-
-    def lanes(self) -> Sequence[Lanes]:
-        """The one pool that works the items off."""
-        return (self._pool,)
 
     async def perform(self) -> Outcome:
         """Run all items; see `Group.perform`."""
@@ -129,8 +117,7 @@ class Fan(Group):
     async def _plan(self, index: int, kwargs: Mapping[str, object]) -> None:
         make_plan = self._action.body
         assert not isinstance(make_plan, Target)
-        frame = Frame(self._parent, self._action.name, index)
-        self._take(index, await self._nest(make_plan(kwargs), frame, self))
+        self._take(index, await self._nest(make_plan(kwargs), place(self._path, index), self))
 
     def _take(self, index: int, outcome: Outcome) -> None:
         """Put an item's outcome where it belongs; may be called on a worker thread."""
@@ -150,13 +137,31 @@ class Fan(Group):
             self._results[index] = _DROPPED
             self._dropped = True
 
+    def _width(self) -> int | None:
+        """How many items may run at once, the run's own limit included."""
+        limits = (self.run.policy.max_concurrency, self._action.max_concurrency)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _placed_site(self, frame: str) -> Site | None:
+        action, executor = self._action, self.run.executor
+        if not isinstance(action.body, Target):
+            return None
+        target = action.body if executor.here else executor.place(action.body)
+        return site(self, target, frame, action.name)
+
+    def _make_pool(self) -> Pool | ThreadPool:
+        width = self._width()
+        if self._site is not None and self._site.target.blocking:
+            return ThreadPool(self, self, width=width or self.run.policy.max_threads, context=self.context)
+        return Pool(self, self, width=width, context=self.context)
+
     def _broken(self, error: Exception) -> None:
         error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")
         self.fail_soon(Failed(error))
 
     def _nudge(self) -> None:
         """Something to do may have come: more items, their end, or room in the sink. Called on the loop."""
-        if self._idle is not None and self._pool.size == 0:
+        if self.idle is not None and self._pool.size == 0:
             self.wake()
         else:
             self._pool.poke()

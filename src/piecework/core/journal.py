@@ -55,13 +55,15 @@ class Journal:
         if not self.keeps:
             next(self._counter)
             return outcome
+        site, attempts = call.site, 1 if call.live is None else call.live.attempts
         value: bytes | None = None
-        if type(outcome) is Done and call.target.record:
+        if type(outcome) is Done and site.target.record:
             try:
                 value = self._codec.encode(outcome.value)
-            except CodecError as error:
-                outcome = Failed(error, attempts=call.attempts)
-        self.write(_call_fact(call, outcome, value))
+            except CodecError as fault:
+                outcome = Failed(fault, attempts)
+        status, error = _told(outcome)
+        self.write(Fact("call", call.address, site.frame, site.target.name, status, value, error, attempts))
         return outcome
 
     def record_cancelled(self, call: Call) -> None:
@@ -71,7 +73,7 @@ class Journal:
                 Fact(
                     "call",
                     call.address,
-                    _address(call),
+                    call.site.frame,
                     call.target.name,
                     "cancelled",
                     attempts=call.attempts,
@@ -147,16 +149,8 @@ class Journal:
                 waiter.set_result(None)
 
 
-def _call_fact(call: Call, outcome: Outcome, value: bytes | None) -> Fact:
-    status, error = _told(outcome)
-    return Fact("call", call.address, _address(call), call.target.name, status, value, error, call.attempts)
-
-
 def _told(outcome: Outcome) -> tuple[Status, str | None]:
+    """An outcome's status, and its error in words."""
     if isinstance(outcome, Failed):
         return "failed", f"{type(outcome.error).__name__}: {outcome.error}"
     return ("done" if isinstance(outcome, Done) else "paused"), None
-
-
-def _address(call: Call) -> str:
-    return "" if call.parent is None else call.parent.address

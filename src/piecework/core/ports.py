@@ -30,6 +30,11 @@ class RunLog(Protocol):
 class Executor(Protocol):
     """Decides where functions run."""
 
+    @property
+    def here(self) -> bool:
+        """Whether all functions run in this process, so that no target need be placed."""
+        ...
+
     def place(self, target: Target) -> Target:
         """The target as this executor runs it: itself in this process, or an async stand-in for one elsewhere."""
         ...

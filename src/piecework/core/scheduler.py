@@ -1,7 +1,7 @@
-"""Runs: a plan performed from its input to its end, and calls started from inside running ones.
+"""Runs and scopes: plans performed, their ready actions worked off by lanes, the outcomes fed back.
 
-The runner calls `perform`; a running function that starts calls of its own, or a plan inside its run, calls `start`
-and `start_plan`. This is the only module that front ends and runner need of the machinery below it.
+The runner calls `perform`; a run's own plan is performed in a scope, its nested plans in scopes of their own. Nothing
+is decided here: what happens next is always the plan's word.
 """
 
 from __future__ import annotations
@@ -9,28 +9,30 @@ from __future__ import annotations
 import asyncio
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context, copy_context
 
 from msgspec import Struct
 
-from piecework.core.call import Frame, Target
-from piecework.core.children import ChildScope, Handle
+from piecework.core.call import Call, place, site
 from piecework.core.codec import Codec
-from piecework.core.current import CURRENT, current_call
-from piecework.core.events import Event, RunFinished, RunStarted
-from piecework.core.group import Group
+from piecework.core.current import CURRENT
+from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
+from piecework.core.fanout import Fan
 from piecework.core.invoke import Door
 from piecework.core.journal import Journal
+from piecework.core.lanes import Group, Pool, Work
 from piecework.core.limits import Limiter, lending
-from piecework.core.outcome import Outcome
-from piecework.core.plan import Nest, Plan, Start
+from piecework.core.outcome import Failed, Outcome
+from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Start
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.run import Run
-from piecework.core.scope import Scope
+from piecework.core.threads import ThreadPool
 from piecework.errors import InternalError
 
-__all__ = ("Setting", "current_run", "perform", "start", "start_plan")
+__all__ = ("Line", "Scope", "Setting", "perform")
 
 
 class Setting(Struct, frozen=True, eq=False, kw_only=True):
@@ -70,8 +72,11 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ou
     door = run.door
     if door.emit is not None:
         door.emit(RunStarted(run_id, name))
-    root = _root(run, Frame(None, name), plan)
-    task = asyncio.create_task(root if door.limiter is None else lending(root, door.limiter))
+    context = copy_context()
+    context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
+    performing = context.run(Scope, run, None, name, plan).perform()
+    driven = performing if door.limiter is None else lending(performing, door.limiter)
+    task = run.loop.create_task(driven, context=context)
     ended: Outcome | None = None
     try:
         outcome = ended = await _finish(task)
@@ -83,56 +88,136 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ou
     return outcome
 
 
-def start(target: Target, kwargs: Mapping[str, object], *, name: str | None = None) -> Handle:
-    """Start a call from inside a running one, at once; from the loop or from the running call's thread.
+class Scope(Group):
+    """One plan being performed at one place."""
 
-    Args:
-        target: What to call.
-        kwargs: Its keyword arguments.
-        name: The name of its address segment; by default the target's.
+    def __init__(self, run: Run, outer: Group | None, frame: str, plan: Plan) -> None:
+        """Prepare to perform a plan; `frame` is the address that its calls are inside of."""
+        super().__init__(run, outer)
+        self._frame = frame
+        self._plan = plan
+        self.lanes = []
+        self._line = Line(self, self.context)
 
-    Raises:
-        InternalError: No call runs here.
-    """
-    scope, number = _children()
-    segment = target.name if name is None else name
-    return scope.add(lambda handle: Start(handle, target, kwargs, segment, number))
+    def begin(self) -> None:
+        """Line up what the plan does first; the performing task is the lane that looks for it."""
+        self._take(self._plan.start())
+        self._line.poke_threads()
+
+    def feed_back(self, token: object, outcome: Outcome) -> None:
+        """Tell the plan how an action ended, and do what it decides; called on the loop."""
+        if self.outcome is not None:
+            return
+        try:
+            actions = self._plan.advance(token, outcome)
+        except Exception as error:
+            fault = InternalError(f"a plan could not go on: {type(error).__name__}: {error}")
+            fault.__cause__ = error
+            self.finish(Failed(fault))
+        else:
+            self._take(actions)
+            self._line.poke()
+
+    def _take(self, actions: Iterable[Action]) -> None:
+        """Line actions up for the lanes, or end."""
+        for action in actions:
+            if type(action) is Finish:
+                self.finish(action.outcome)
+                return
+            self._line.add(action)
+
+    async def nest(self, plan: Plan, frame: str, group: Group) -> Outcome:
+        """Perform a plan inside of a group that is inside of this scope."""
+        return await Scope(self.run, group, frame, plan).perform()
+
+    async def work(self, action: Action) -> None:
+        """Perform one action and feed its outcome back."""
+        if type(action) is Start:
+            where = site(self, action.target, self._frame, action.name)
+            call = Call(where, action.item, action.turn)
+            outcome = await self.run.door.invoke(call, action.kwargs)
+        elif type(action) is Nest:
+            frame = place(f"{self._frame}/{action.name}", action.item, action.turn)
+            outcome = await self.nest(action.plan, frame, self)
+        else:
+            assert type(action) is FanOut
+            outcome = await self._fan_out(action)
+        assert not isinstance(action, Finish)
+        self.feed_back(action.token, outcome)
+
+    async def work_on_thread(self, action: Action) -> None:
+        """Perform a blocking call on the thread that drives this, and feed its outcome back on the loop."""
+        assert type(action) is Start
+        call = Call(site(self, action.target, self._frame, action.name), action.item, action.turn)
+        outcome = await self.run.door.invoke(call, action.kwargs)
+        self.run.loop.call_soon_threadsafe(self.feed_back, action.token, outcome)
+
+    async def _fan_out(self, action: FanOut) -> Outcome:
+        door, address = self.run.door, f"{self._frame}/{action.name}"
+        if door.emit is not None:
+            door.emit(FanOutStarted(address, action.size))
+        if door.journal.keeps:
+            door.journal.plan(address, action.name, action.size)
+            await door.journal.commit()  # Law 4: the plan of a fan-out is committed before its items start.
+        return await Fan(self.run, self, self._frame, action, self.nest).perform()
 
 
-def start_plan(plan: Plan, *, name: str) -> Handle:
-    """Start a plan from inside a running call, as a part of its run.
+class Line:
+    """A scope's waiting actions that are to run in copies of one context, and the pools that work them off."""
 
-    Raises:
-        InternalError: No call runs here.
-    """
-    scope, number = _children()
-    return scope.add(lambda handle: Nest(handle, name, plan, number))
+    def __init__(self, scope: Scope, context: Context) -> None:
+        """Make an empty line; its pools join the scope's lanes."""
+        self._scope = scope
+        self._context = context
+        self._ready = _Ready(scope.work)
+        self._blocking = _Ready(scope.work_on_thread)
+        self._pool = Pool(scope, self._ready, width=None, context=context)
+        self._threads: ThreadPool | None = None
+        scope.lanes.append(self._pool)
+
+    def add(self, action: Action) -> None:
+        """Line an action up where it can run: a blocking call for the threads, all else for tasks."""
+        ready = self._ready
+        if type(action) is Start:
+            executor = self._scope.run.executor
+            if not executor.here:
+                action.target = executor.place(action.target)
+            if action.target.kind in {"blocking", "generator"}:
+                ready = self._blocking
+        ready.waiting.append(action)
+
+    def poke(self) -> None:
+        """See that everything that waits is taken."""
+        if self._ready.waiting:
+            if self._scope.idle is not None and self._pool.size == 0:
+                self._scope.wake()
+            else:
+                self._pool.poke()
+        self.poke_threads()
+
+    def poke_threads(self) -> None:
+        """See that the blocking calls that wait are taken."""
+        if not self._blocking.waiting:
+            return
+        if self._threads is None:
+            # As wide as it gets: a call that waits for its children keeps its thread, but not its slot.
+            width = self._scope.run.policy.max_threads
+            self._threads = ThreadPool(self._scope, self._blocking, width=width, context=self._context)
+            self._scope.lanes.append(self._threads)
+        self._threads.poke()
 
 
-def current_run() -> Run | None:
-    """The run that this code is a part of, or None outside of any call."""
-    call = current_call()
-    if call is None:
-        return None
-    owner = call.site.owner
-    assert isinstance(owner, Group)
-    return owner.run
+class _Ready:
+    """Actions that wait for a lane, as a source of work."""
 
+    __slots__ = ("_begin", "waiting")
 
-def _children() -> tuple[ChildScope, int]:
-    """The running call's scope of children, and the number of its next child."""
-    call = current_call()
-    if call is None:
-        raise InternalError("a call was started outside of any running call.")
-    live = call.living()
-    if live.children is None:
-        owner = call.site.owner
-        assert isinstance(owner, Group)
-        live.children = ChildScope(owner.run, owner, call)
-    assert isinstance(live.children, ChildScope)
-    number = live.started
-    live.started += 1
-    return live.children, number
+    def __init__(self, begin: Callable[[Action], Work]) -> None:
+        self.waiting: deque[Action] = deque()
+        self._begin = begin
+
+    def next(self) -> Work | None:
+        return self._begin(self.waiting.popleft()) if self.waiting else None
 
 
 def _open(run_id: str, setting: Setting) -> Run:
@@ -151,11 +236,6 @@ def _open(run_id: str, setting: Setting) -> Run:
         executor=setting.executor,
         policy=setting.policy,
     )
-
-
-async def _root(run: Run, frame: Frame, plan: Plan) -> Outcome:
-    CURRENT.set(None)  # A run of its own is no part of the call that it was started in.
-    return await Scope(run, None, frame, plan).perform()
 
 
 async def _finish(task: asyncio.Task[Outcome]) -> Outcome:
@@ -194,7 +274,5 @@ class _Told:
             except Exception as error:
                 self._observers.remove(observer)
                 warnings.warn(
-                    f"{observer!r} raised {error!r} and is told nothing more of this run.",
-                    RuntimeWarning,
-                    stacklevel=2,
+                    f"{observer!r} raised {error!r} and is told nothing more of this run.", RuntimeWarning, stacklevel=2
                 )

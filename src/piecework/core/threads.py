@@ -17,8 +17,7 @@ from time import perf_counter, process_time
 from typing import Any, TypeVar
 
 from piecework.core.current import CURRENT
-from piecework.core.pool import Source, Work
-from piecework.core.run import Run
+from piecework.core.lanes import Group, Source, Work
 
 __all__ = ("Signal", "ThreadPool", "drive")
 
@@ -40,13 +39,14 @@ CHUNK = 64
 class ThreadPool:
     """Lanes that are threads."""
 
-    def __init__(self, source: Source, width: int, run: Run, context: Context) -> None:
-        """Make a pool of at most `width` threads over a source, working in copies of `context`."""
+    def __init__(self, group: Group, source: Source, *, width: int, context: Context) -> None:
+        """Make a group's pool of at most `width` threads over a source, working in copies of `context`."""
         self.size = 0
         """Threads at work; changed on the loop only."""
+        self._group = group
         self._source = source
         self._width = width
-        self._run = run
+        self._run = group.run
         self._context = context
         self._lock = threading.Lock()
         self._ready: deque[Work] = deque()
@@ -60,7 +60,7 @@ class ThreadPool:
 
     def poke(self) -> None:
         """There may be work: see that threads take it, and that the pool widens if they are not enough."""
-        if self._waiting() and not self._source.closing:
+        if self._waiting() and not self._group.closing:
             if self.size == 0:
                 self._spawn(min(FIRST_WIDTH, self._width))
             self._watch()
@@ -69,7 +69,7 @@ class ThreadPool:
         """Start the threads; this task itself does no blocking work."""
         self.poke()
         if self.size == 0:
-            self._source.retired()
+            self._group.retired()
 
     def cancel(self) -> None:
         """Stop what can be stopped: pieces not started, and threads that wait for a slot."""
@@ -117,7 +117,7 @@ class ThreadPool:
         return bool(self._ready)
 
     def _waiting(self) -> bool:
-        return bool(self._ready) or self._source.waiting
+        return bool(self._ready) or bool(self._source.waiting)
 
     def _spawn(self, count: int) -> None:
         for _ in range(count):
@@ -146,14 +146,14 @@ class ThreadPool:
         self._lanes.discard(lane)
         self.size -= 1
         if error is not None:
-            self._source.crash(error)
+            self._group.crash(error)
         if self.size == 0:
-            if self._waiting() and not self._source.closing:
+            if self._waiting() and not self._group.closing:
                 self.poke()
                 return
             if self._empty is not None and not self._empty.done():
                 self._empty.set_result(None)
-            self._source.retired()
+            self._group.retired()
 
     def _abandon(self, lane: _Lane) -> None:
         call = lane.context.get(CURRENT)
@@ -168,7 +168,7 @@ class ThreadPool:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._source.closing or not self._waiting() or self.size >= self._width:
+        if self._group.closing or not self._waiting() or self.size >= self._width:
             return
         if self._gauge.stuck(self._finished, self.size):
             self._spawn(min(3 * self.size, self._width - self.size))

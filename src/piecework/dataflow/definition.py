@@ -53,9 +53,7 @@ def read_definition(func: object, *, output_name: object, name: object) -> Defin
     called = name if isinstance(name, str) else own_name(func) or type(func).__name__
     if not callable(func):
         output = repr(func) if isinstance(func, str) else "..."
-        message = (
-            f"a node is made from a function, not from {func!r}. Put @node(output_name={output}) over a def."
-        )
+        message = f"a node is made from a function, not from {func!r}. Put @node(output_name={output}) over a def."
         raise NodeDefinitionError([Fault("not-a-function", message)], node=called)
     faults = [*_name_faults(func, name)]
     outputs, output_faults = _read_outputs(output_name)
@@ -185,13 +183,9 @@ def _parameter_fault(parameter: inspect.Parameter) -> Fault | None:
     name = parameter.name
     match parameter.kind:
         case inspect.Parameter.VAR_POSITIONAL:
-            problem = (
-                f"*{name} has no names that edges could feed. Take one parameter {name!r} that is a list."
-            )
+            problem = f"*{name} has no names that edges could feed. Take one parameter {name!r} that is a list."
         case inspect.Parameter.VAR_KEYWORD:
-            problem = (
-                f"**{name} has no names that edges could feed. Name each parameter, or take a dict {name!r}."
-            )
+            problem = f"**{name} has no names that edges could feed. Name each parameter, or take a dict {name!r}."
         case inspect.Parameter.POSITIONAL_ONLY:
             problem = f"parameter {name!r} is positional-only, but inputs are passed by name. Remove the '/'."
         case _:

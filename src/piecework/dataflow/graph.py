@@ -203,9 +203,7 @@ class Graph:
         """
         chosen = name if name is not None else self._name
         if chosen is None:
-            message = (
-                "it has no name to be a node under. Write Graph(..., name='...') or .as_node(name='...')."
-            )
+            message = "it has no name to be a node under. Write Graph(..., name='...') or .as_node(name='...')."
             raise GraphError([Fault("no-name", message)])
         faults = _name_faults(chosen)
         if faults:
@@ -272,9 +270,7 @@ def _member_faults(given: tuple[object, ...]) -> list[Fault]:
             message = f"nodes[{index}] is {known}, not a node. Write {advice} after it."
         elif callable(item):
             called = getattr(item, "__name__", type(item).__name__)
-            message = (
-                f"nodes[{index}] is the plain function {called!r}. Write @node(output_name=...) over its def."
-            )
+            message = f"nodes[{index}] is the plain function {called!r}. Write @node(output_name=...) over its def."
         else:
             message = f"nodes[{index}] is {item!r}, not a node. A graph holds what @node and .as_node() make."
         faults.append(Fault("not-a-node", message))

@@ -184,14 +184,11 @@ def _checked_names(node: str, names: Sequence[object]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str):
             raise MappingError(
-                f"node {node!r}: map_over() takes each name as a string of its own, .map_over('a', 'b'), "
-                f"not {name!r}.",
+                f"node {node!r}: map_over() takes each name as a string of its own, .map_over('a', 'b'), not {name!r}.",
                 node=node,
             )
         if name in checked:
-            raise MappingError(
-                f"node {node!r}: map_over() is given {name!r} twice.", node=node, parameters=(name,)
-            )
+            raise MappingError(f"node {node!r}: map_over() is given {name!r} twice.", node=node, parameters=(name,))
         checked.append(name)
     return tuple(checked)
 

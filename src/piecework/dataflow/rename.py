@@ -104,9 +104,7 @@ def address_fault(name: object) -> str | None:
         return f"must be printable text, not {name!r}"
     taken = [mark for mark in "/[]@:" if mark in name]
     if taken:
-        return (
-            f"must not contain {listed(taken)} as {name!r} does, since addresses of calls are written with it"
-        )
+        return f"must not contain {listed(taken)} as {name!r} does, since addresses of calls are written with it"
     return None
 
 
@@ -116,9 +114,7 @@ def _as_call(method: str, pairs: tuple[tuple[str, str], ...]) -> str:
 
 def _swapped(names: tuple[str, ...], renames: Mapping[str, str], method: str) -> str | None:
     """Return the advice to turn the pairs round, where every unknown left name has a known right one."""
-    pairs = tuple(
-        (new, old) if old not in names and new in names else (old, new) for old, new in renames.items()
-    )
+    pairs = tuple((new, old) if old not in names and new in names else (old, new) for old, new in renames.items())
     if any(old not in names for old, _ in pairs):
         return None
     return (

@@ -88,9 +88,7 @@ def check_inputs(graph: WiredGraph, given: Mapping[str, object]) -> None:
     missing = tuple(name for name in graph.inputs.required if name not in given)
     if missing:
         running = frozenset(graph.needed)
-        needed_by = {
-            name: tuple(node.name for node in graph.consumers[name] if node in running) for name in missing
-        }
+        needed_by = {name: tuple(node.name for node in graph.consumers[name] if node in running) for name in missing}
         raise MissingInputError(
             "\n".join(_missing_message(graph, name, needed_by[name]) for name in missing),
             names=missing,
@@ -116,9 +114,7 @@ def check_known_inputs(graph: WiredGraph, names: Collection[str]) -> None:
         "\n".join(_unknown_message(graph, name, inputs) for name in unknown),
         names=unknown,
         suggestions={name: meant for name, meant in close.items() if meant is not None},
-        produced_by={
-            name: tuple(node.name for node in producers[name]) for name in unknown if name in producers
-        },
+        produced_by={name: tuple(node.name for node in producers[name]) for name in unknown if name in producers},
         graph=graph.name,
     )
 
@@ -159,9 +155,7 @@ def _duplicate_names(nodes: tuple[Node, ...]) -> Iterator[Fault]:
         counts[node.name] = counts.get(node.name, 0) + 1
     for name, count in counts.items():
         if count > 1:
-            message = (
-                f"{count} nodes are called {name!r}. Give each a name of its own: .with_name('another_name')."
-            )
+            message = f"{count} nodes are called {name!r}. Give each a name of its own: .with_name('another_name')."
             yield Fault("duplicate-name", message, nodes=(name,))
 
 

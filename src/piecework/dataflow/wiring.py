@@ -52,9 +52,7 @@ class InputSpec:
 
     def __repr__(self) -> str:
         """Show names only, since values may be large."""
-        return (
-            f"InputSpec(required={self.required}, optional={tuple(self.optional)}, bound={tuple(self.bound)})"
-        )
+        return f"InputSpec(required={self.required}, optional={tuple(self.optional)}, bound={tuple(self.bound)})"
 
 
 def wire(nodes: Iterable[Node]) -> Wiring:
@@ -69,9 +67,7 @@ def wire(nodes: Iterable[Node]) -> Wiring:
     return Wiring(producers=_guarded(producers), consumers=_guarded(consumers))
 
 
-def needed_nodes(
-    nodes: tuple[Node, ...], wiring: Wiring, selected: tuple[str, ...] | None
-) -> tuple[Node, ...]:
+def needed_nodes(nodes: tuple[Node, ...], wiring: Wiring, selected: tuple[str, ...] | None) -> tuple[Node, ...]:
     """Return the nodes that the selected outputs need, in node order; all of them where nothing is selected.
 
     A node that is run for its effect makes nothing that could be selected, so a selection leaves it out.

@@ -21,6 +21,9 @@ KEEP = 10.0
 class LocalExecutor:
     """Runs everything here. Its threads are shared by all runs that are given the same executor."""
 
+    here = True
+    """All functions run in this process."""
+
     def __init__(self) -> None:
         """Make an executor without threads; they come with the first blocking function."""
         self._idle: list[_Thread] = []

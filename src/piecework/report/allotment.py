@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from piecework.report.library import Library
 from piecework.report.outline import Candidate
@@ -24,6 +25,7 @@ _SAME_FACT = 0.5
 """A sentence that shares two numbers and this much of its words with another tells the same fact."""
 _LEAST_TITLE_SHARE = 0.6
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_MOST_FIGURES = 8
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -51,11 +53,10 @@ def allot(candidates: Sequence[Candidate], topic: Topic, library: Library) -> li
 
 
 def _adopter(passage: Passage, candidates: Sequence[Candidate]) -> int | None:
-    stems = content_stems(passage.text)
     best, best_share = None, _LEAST_TITLE_SHARE
     for place, candidate in enumerate(candidates):
         title = content_stems(candidate.title)
-        share = len(title & stems) / len(title) if title else 0.0
+        share = len(title & passage.stems) / len(title) if title else 0.0
         if share > best_share:
             best, best_share = place, share
     return best
@@ -66,7 +67,7 @@ class _Told:
 
     def __init__(self) -> None:
         self._shingles: set[tuple[str, ...]] = set()
-        self._by_number: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = defaultdict(list)
+        self._with_figures: dict[tuple[str, str], list[frozenset[str]]] = defaultdict(list)
 
     def repeats(self, passage: Passage) -> bool:
         """Return whether any sentence of `passage` was told before, in such words or with such figures."""
@@ -76,19 +77,18 @@ class _Told:
         """Note what `passage` says."""
         for sentence in passage.sentences:
             self._shingles.update(_shingles(sentence))
-            numbers, stems = _numbers(sentence), content_stems(sentence)
-            for number in numbers:
-                self._by_number[number].append((numbers, stems))
+            for figures in _figures(sentence):
+                self._with_figures[figures].append(content_stems(sentence))
 
     def _was_told(self, sentence: str) -> bool:
         shingles = list(_shingles(sentence))
         if shingles and sum(shingle in self._shingles for shingle in shingles) >= _REPEATED * len(shingles):
             return True
-        numbers, stems = _numbers(sentence), content_stems(sentence)
+        stems = content_stems(sentence)
         return any(
-            len(numbers & others) > 1 and len(stems & told) >= _SAME_FACT * min(len(stems), len(told))
-            for number in numbers
-            for others, told in self._by_number[number]
+            len(stems & told) >= _SAME_FACT * min(len(stems), len(told))
+            for figures in _figures(sentence)
+            for told in self._with_figures[figures]
         )
 
 
@@ -98,5 +98,7 @@ def _shingles(sentence: str) -> Iterator[tuple[str, ...]]:
         yield tuple(stems[start : start + _SHINGLE])
 
 
-def _numbers(sentence: str) -> frozenset[str]:
-    return frozenset(number for number in _NUMBER.findall(sentence) if not _YEAR.fullmatch(number))
+def _figures(sentence: str) -> Iterator[tuple[str, str]]:
+    """Yield each pair of numbers of a sentence; years are no figures."""
+    numbers = {number for number in _NUMBER.findall(sentence) if not _YEAR.fullmatch(number)}
+    return combinations(sorted(numbers)[:_MOST_FIGURES], 2)

@@ -28,7 +28,6 @@ _COVERED = 0.3
 """The share of its passages that must name the topic where it speaks otherwise."""
 _TITLE_WEIGHT = 0.5
 _BEST_PASSAGES = 4
-_MOST_FRONTIER = 400
 _PHRASES_PER_SECTION = 12
 _WHOLE_PHRASE = 3
 
@@ -125,14 +124,13 @@ def _relevance(candidate: Candidate, topic: Topic) -> float:
 
 def _merged(candidates: Sequence[Candidate]) -> list[Candidate]:
     merged: list[Candidate] = []
+    titles: list[frozenset[str]] = []
     for candidate in candidates:
         stems = content_stems(candidate.title)
-        twin = next(
-            (place for place, one in enumerate(merged) if overlap(stems, content_stems(one.title)) >= _SAME_TITLE),
-            None,
-        )
-        if twin is None or len(merged) > _MOST_FRONTIER:
+        twin = next((place for place, other in enumerate(titles) if overlap(stems, other) >= _SAME_TITLE), None)
+        if twin is None:
             merged.append(candidate)
+            titles.append(stems)
         else:
             both = tuple(sorted({*merged[twin].passages, *candidate.passages}))
             merged[twin] = replace(merged[twin], passages=both, chapter=None)
@@ -197,7 +195,7 @@ def _parts(phrases: Sequence[KeyPhrase], passages: Sequence[int], library: Libra
     """Return a candidate for each phrase, with the passages that use this one most."""
     shares: list[list[int]] = [[] for _ in phrases]
     for place, number in enumerate(passages):
-        stems = content_stems(library.passages[number].text)
+        stems = library.passages[number].stems
         uses, rank = max((_says(phrase, place, stems), -rank) for rank, phrase in enumerate(phrases))
         if uses:
             shares[-rank].append(number)

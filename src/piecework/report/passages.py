@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from piecework.report.prose import Paragraph
 from piecework.report.sentences import footing, is_quotable, sentence_spans
-from piecework.report.words import words
+from piecework.report.words import content_stems, words
 
 __all__ = ("Passage", "PassageCutter")
 
@@ -40,6 +40,8 @@ class Passage:
     """The first and last line of the file it stands on."""
     words: int
     """How many words it has."""
+    stems: frozenset[str]
+    """The stems of its words that carry meaning."""
     needs: int | None
     """The number of the passage that must stand right before it, as its first sentence leans on that one."""
 
@@ -113,6 +115,7 @@ class PassageCutter:
             sentences=tuple(sentence.text for sentence in held),
             lines=paragraph.lines(held[0].start, held[-1].end),
             words=sum(sentence.words for sentence in held),
+            stems=content_stems(" ".join(sentence.text for sentence in held)),
             needs=needs,
         )
         self._link = self._next

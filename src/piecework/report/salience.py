@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from piecework.report.library import Library
 from piecework.report.passages import Passage
-from piecework.report.words import content_stems, content_words, overlap
+from piecework.report.words import content_words, overlap
 from piecework.report.writer import Section
 
 __all__ = ("Salience",)
@@ -33,7 +33,7 @@ class Salience:
 
     def __init__(self, section: Section, library: Library) -> None:
         self._passages = [library.passages[number] for number in section.passages]
-        self._stems = {passage.number: content_stems(passage.text) for passage in self._passages}
+        self._stems = {passage.number: passage.stems for passage in self._passages}
         self._names = _names_by_passage(self._passages)
         self._introduced = self._introductions()
         self._standing = self._standings(section, library)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from piecework.report.errors import EmptyTopicError, OffTopicError
 from piecework.report.library import Library
-from piecework.report.words import STOPWORDS, content_stems, stem, words
+from piecework.report.words import STOPWORDS, stem, words
 
 __all__ = ("Topic", "read_topic")
 
@@ -57,19 +57,18 @@ def read_topic(text: str, library: Library) -> Topic:
     if not direct:
         raise OffTopicError(line, len(library.sources))
     shared = _shared_stems(list(direct)[:_MODEL_PASSAGES], library)
-    kindred = {passage.number: _share(shared, passage.text) for passage in library.passages}
+    kindred = {passage.number: _share(shared, passage.stems) for passage in library.passages}
     return Topic(line, terms, direct, kindred)
 
 
 def _shared_stems(numbers: list[int], library: Library) -> dict[str, int]:
     """Return what the passages that name the topic share, and how many do."""
-    uses = Counter(one for number in numbers for one in content_stems(library.passages[number].text))
+    uses = Counter(one for number in numbers for one in library.passages[number].stems)
     least = max(2, _KINDRED_SHARE * len(numbers))
     shared = [one for one, count in uses.items() if count >= least and not one.isdigit()]
     return {one: uses[one] for one in sorted(shared, key=lambda one: (-uses[one], one))[:_KINDRED_WORDS]}
 
 
-def _share(shared: dict[str, int], text: str) -> float:
-    stems = content_stems(text)
+def _share(shared: dict[str, int], stems: frozenset[str]) -> float:
     found = sum(uses for one, uses in shared.items() if one in stems)
     return found / sum(shared.values()) if shared else 0.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = ("content_stems", "content_words", "overlap", "spread_ideographs", "stem", "words")
 
@@ -49,6 +50,7 @@ def content_words(text: str) -> list[str]:
     return [word for word in words(text) if word not in STOPWORDS]
 
 
+@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """Return `word` without its English ending, so that "scaling", "scales" and "scale" are one."""
     for ending, replacement in _STEM_ENDINGS:

@@ -1,0 +1,316 @@
+"""Lanes, and the groups of calls that they work for.
+
+A lane is an asyncio task that works a source off, one piece after the other. A pool starts with one lane and widens
+while work waits and its lanes are stuck, so that work that never suspends costs no task of its own and work that waits
+is all in flight. A lane that finds nothing retires; whoever has new work pokes the pool.
+
+A group is calls that live and end together: a plan's, or a fan-out's. Whoever performs it lends it the running task as
+its first lane. It ends when its outcome is there and all its lanes have ended; no coroutine outlives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import Context, copy_context
+from time import perf_counter
+from typing import Any, Protocol, TypeAlias
+
+from piecework.core.current import CURRENT
+from piecework.core.limits import lending
+from piecework.core.outcome import Failed, Outcome
+from piecework.core.run import Run
+
+__all__ = ("Group", "Lanes", "Pool", "Source", "Work")
+
+Work: TypeAlias = Coroutine[Any, Any, None]
+"""One piece of work: awaited by a lane, it does everything, the handing-in included."""
+
+UNBROKEN = 0.002
+"""Seconds that a pool works without letting the loop run (law 9)."""
+
+FIRST_WIDTH = 64
+"""How wide the first widening makes a pool."""
+
+
+class Source(Protocol):
+    """Where lanes get their work."""
+
+    @property
+    def waiting(self) -> object:
+        """True in the sense of `bool` when `next` might give something now."""
+        ...
+
+    def next(self) -> Work | None:
+        """The next piece of work, to be awaited at once; None when there is nothing now."""
+        ...
+
+
+class Lanes(Protocol):
+    """A pool, of tasks or of threads, as its group sees it."""
+
+    def poke(self) -> None:
+        """There may be work."""
+        ...
+
+    async def lane(self) -> None:
+        """Work in this task, if the pool works in tasks."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop all lanes that can be stopped."""
+        ...
+
+    async def close(self) -> None:
+        """Wait until all lanes have ended or were given up."""
+        ...
+
+
+class Group:
+    """Calls with one outcome. Owned by the loop; only `fail_soon` may be called from other threads."""
+
+    lanes: list[Lanes]
+    """Its pools; the first takes the performing task in."""
+
+    def __init__(self, run: Run, outer: Group | None) -> None:
+        """Make a group inside of another."""
+        self.run = run
+        self.outer = outer
+        self.context = copy_context()
+        """The context that it was started in, in which none of its own calls runs."""
+        self.context.run(CURRENT.set, None)
+        self.outcome: Outcome | None = None
+        self.idle: asyncio.Future[None] | None = None
+        """What the performing task waits for while it finds no work."""
+        self._ending = False
+        self._performer: asyncio.Task[object] | None = None
+        self._interrupted = False
+
+    @property
+    def closing(self) -> bool:
+        """Whether the calls in it are being cancelled, by its own end or by that of a group around it."""
+        group: Group | None = self
+        while group is not None:
+            if group._ending:
+                return True
+            group = group.outer
+        return False
+
+    async def perform(self) -> Outcome:
+        """Run the group to its end in this task and those it needs beside it.
+
+        Raises:
+            asyncio.CancelledError: This task was cancelled from outside the group; all its lanes have ended.
+        """
+        task = self._performer = asyncio.current_task()
+        assert task is not None
+        try:
+            self.begin()
+            while self.outcome is None:
+                await self.lanes[0].lane()
+                if self.outcome is None:
+                    self.idle = self.run.loop.create_future()
+                    await self.idle
+                    self.idle = None
+        except asyncio.CancelledError:
+            if not self._interrupted or task.uncancel() > 0:
+                raise
+        finally:
+            self._performer = None
+            await self.end()
+        assert self.outcome is not None
+        return self.outcome
+
+    def begin(self) -> None:
+        """What to do before the first lane looks for work."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """The outcome is there: wake whoever performs the group, and cancel what still runs in it."""
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        self._ending = True
+        if self.idle is not None:
+            self.wake()
+        elif self._performer is not None and self._performer is not asyncio.current_task():
+            self._interrupted = True
+            self._performer.cancel()
+
+    def fail_soon(self, outcome: Outcome) -> None:
+        """Stop starting work now, and finish as soon as the loop comes to it; safe from any thread."""
+        self._ending = True
+        self.run.loop.call_soon_threadsafe(self.finish, outcome)
+
+    def retired(self) -> None:
+        """A pool's last lane found nothing and is gone."""
+
+    def crash(self, error: BaseException) -> None:
+        """A piece of work raised, which is a bug of ours: end with it rather than lose it."""
+        self.finish(Failed(error))
+
+    def tainted(self) -> None:
+        """The running task's context was changed by a call: it must run no other."""
+        task = asyncio.current_task()
+        if task is not None:
+            self.run.tainted.add(task)
+
+    def wake(self) -> None:
+        """Let the performing task look for work again."""
+        if self.idle is not None and not self.idle.done():
+            self.idle.set_result(None)
+
+    async def end(self) -> None:
+        """Cancel all lanes but the running one, and wait until they have ended."""
+        self._ending = True
+        for lanes in self.lanes:
+            lanes.cancel()
+        for lanes in self.lanes:
+            await lanes.close()
+
+
+class Pool:
+    """Lanes that are asyncio tasks, the performing one among them.
+
+    Each turn of the loop in which fewer pieces finished than there are lanes, the pool doubles, as far as work, its own
+    width and the run's free slots reach. A pool whose lanes all turned over within one turn is wide enough.
+    """
+
+    def __init__(self, group: Group, source: Source, *, width: int | None, context: Context) -> None:
+        """Make a group's pool over a source; `width=None` leaves the number of lanes to the run's limit.
+
+        The lanes work in copies of `context`.
+        """
+        self.size = 0
+        """Lanes at work."""
+        self._group = group
+        self._source = source
+        self._width = width
+        self._run = group.run
+        self._context = context
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finished = 0
+        self._turnover = 0
+        """What `finished` reaches if every lane that is at work now finishes a piece before the next tick."""
+        self._pause_at = perf_counter() + UNBROKEN
+        self._ticking = False
+        self._hungry = False
+
+    def poke(self) -> None:
+        """There may be work: see that a lane takes it, and that the pool widens if one is not enough."""
+        if self._source.waiting and not self._group.closing:
+            if self.size == 0:
+                self._spawn()
+            if not self._ticking:
+                self._watch()
+
+    async def lane(self) -> None:
+        """Work the source off in this task until it has nothing more for now."""
+        source, task, tainted = self._source, asyncio.current_task(), self._run.tainted
+        assert task is not None
+        if task in tainted:
+            self.poke()
+            return
+        self.size += 1
+        self._watch()
+        try:
+            while (work := source.next()) is not None:
+                await work
+                self._finished += 1
+                if task.cancelling() and not self._group.closing:
+                    await _absorb(task)
+                if perf_counter() > self._pause_at:
+                    self._pause_at = perf_counter() + UNBROKEN
+                    await asyncio.sleep(0)
+                    self._finished += 1  # A lane that pauses is not stuck.
+                if tainted and task in tainted:
+                    break
+        finally:
+            self.size -= 1
+        if self.size == 0:
+            if source.waiting:
+                self.poke()
+            else:
+                self._group.retired()
+
+    def cancel(self) -> None:
+        """Cancel the lanes that are tasks of the pool's own, all but the running one."""
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def close(self) -> None:
+        """Wait until all lanes that are tasks of the pool's own have ended; they must have been cancelled.
+
+        Raises:
+            asyncio.CancelledError: This task was cancelled meanwhile; it is raised when the lanes have ended.
+        """
+        interrupted: asyncio.CancelledError | None = None
+        while pending := self._tasks - {asyncio.current_task()}:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _spawn(self) -> None:
+        limiter = self._run.door.limiter
+        lane = self._guarded_lane()
+        driven = lane if limiter is None else lending(lane, limiter)
+        task = self._run.loop.create_task(driven, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _guarded_lane(self) -> None:
+        try:
+            await self.lane()
+        except asyncio.CancelledError:
+            if not self._group.closing:
+                raise
+        except BaseException as error:
+            self._group.crash(error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._run.tainted.discard(task)
+
+    def _watch(self) -> None:
+        """Look again in the next turn of the loop, unless there is nothing to widen for."""
+        full = self._width is not None and self.size >= self._width
+        if not self._ticking and not full and self._source.waiting:
+            self._ticking = True
+            self._turnover = self._finished + self.size
+            self._run.loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        if self._source.waiting and not self._group.closing and (self._finished >= self._turnover or self._widen()):
+            self._watch()
+
+    def _widen(self) -> bool:
+        """Add as many lanes as there are; False when the run has no free slot for another."""
+        wanted = max(self.size, FIRST_WIDTH - self.size)
+        if self._width is not None:
+            wanted = min(wanted, self._width - self.size)
+        limiter = self._run.door.limiter
+        if limiter is not None:
+            wanted = min(wanted, limiter.free)
+            if wanted <= 0 and not self._hungry:
+                self._hungry = True
+                limiter.when_free(self._fed)
+        for _ in range(wanted):
+            self._spawn()
+        return wanted > 0
+
+    def _fed(self) -> None:
+        self._hungry = False
+        self._watch()
+
+
+async def _absorb(task: asyncio.Task[Any]) -> None:
+    """Swallow a cancellation of this task that nobody here asked for: the item that drew it has failed already."""
+    while task.cancelling():
+        task.uncancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)  # On 3.11 an uncancelled task still raises once more.
