@@ -1,7 +1,6 @@
 """What the documents show is what is there: printed text, the table of modules, the list of examples."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,14 @@ def _shown(document: Path) -> list[str]:
     return [token.content for token in tokens if token.type == "fence" and token.info == "text"]
 
 
-def _documents() -> Iterator[Path]:
-    for document in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]:
-        if _shown(document):
-            yield document
+DOCUMENTS = [
+    document
+    for document in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    if _shown(document)
+]
 
 
-@pytest.mark.parametrize("document", _documents(), ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_what_a_document_shows_as_printed_is_printed(tmp_path: Path, document: Path) -> None:
     printed = run_offline(RUN_BLOCKS, str(document), folder=tmp_path).stdout
     place = 0
@@ -48,7 +48,9 @@ def test_an_example_is_listed_with_what_it_prints(tmp_path: Path, example: Path)
 
 def test_the_table_of_modules_is_that_of_the_code() -> None:
     package = REPOSITORY / "src" / "piecework"
-    listed = re.findall(r"^\| `((?:core|dataflow|stores|executors)/\w+\.py|\w+\.py)` \|", DESIGN.read_text("utf-8"), re.M)
+    listed = re.findall(
+        r"^\| `((?:core|dataflow|stores|executors)/\w+\.py|\w+\.py)` \|", DESIGN.read_text("utf-8"), re.M
+    )
     assert len(listed) == len(set(listed))
     files = {path.relative_to(package).as_posix() for path in python_files(package)}
     assert sorted(set(listed) - files) == [], "modules that are not there"

@@ -6,36 +6,26 @@ Every front end's runner, compiled graph or entrypoint has an engine and gives i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 from uuid import uuid4
-
-from msgspec import Struct
 
 from piecework.core import scheduler
 from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
-from piecework.core.outcome import Outcome
+from piecework.core.current import CURRENT
 from piecework.core.plan import Plan
 from piecework.core.policy import RunPolicy
 from piecework.core.portal import run_blocking
 from piecework.core.ports import Executor, Observer, RunLog
-from piecework.core.scheduler import Setting
+from piecework.core.run import Run
+from piecework.core.scheduler import Ended, Setting
 from piecework.executors.local import LocalExecutor
 
 __all__ = ("Ended", "Engine")
 
 _here = LocalExecutor()
 """The default executor; all runs of the process share its threads."""
-
-
-class Ended(Struct, frozen=True):
-    """A run that has ended."""
-
-    run_id: str
-    """Names the run; that of the surrounding run for a plan that was a part of it."""
-
-    outcome: Outcome
-    """How it ended."""
 
 
 class Engine:
@@ -60,17 +50,35 @@ class Engine:
             observers=tuple(observers),
         )
 
-    async def perform(self, plan: Plan, *, name: str) -> Ended:
+    @property
+    def stores(self) -> bool:
+        """Whether runs are kept."""
+        return self._setting.store is not None
+
+    def register(self, types: Iterable[type]) -> None:
+        """Let instances of these types into the store.
+
+        Raises:
+            CodecError: Two different types have one name.
+        """
+        self._setting.codec.register(*types)
+
+    def run_id(self) -> str:
+        """The name that a run performed from here would have."""
+        run = self._surrounding()
+        return uuid4().hex if run is None else run.run_id
+
+    def perform(self, plan: Plan, *, name: str, run_id: str | None = None) -> Coroutine[Any, Any, Ended]:
         """Perform a plan and return how it ended.
 
         Inside a running call of the same loop, an engine without settings of its own makes the plan a part of that
         call's run: its limits, its log.
         """
-        run = current_run()
-        if run is not None and self._plain and _on_loop(run.loop):
-            return Ended(run.run_id, await start_plan(plan, name=name).outcome())
-        run_id = uuid4().hex
-        return Ended(run_id, await scheduler.perform(plan, name=name, run_id=run_id, setting=self._setting))
+        if CURRENT.get() is not None:
+            run = self._surrounding()
+            if run is not None:
+                return _join(run, plan, name)
+        return scheduler.perform(plan, name=name, run_id=run_id or uuid4().hex, setting=self._setting)
 
     def perform_blocking(self, plan: Plan, *, name: str) -> Ended:
         """Perform a plan from synchronous code, and return how it ended.
@@ -81,6 +89,15 @@ class Engine:
         if run is not None and self._plain and _on_loop(None):
             return Ended(run.run_id, start_plan(plan, name=name).outcome_on_thread())
         return run_blocking(self.perform(plan, name=name))
+
+    def _surrounding(self) -> Run | None:
+        """The run of the call that this coroutine is a part of, if plans performed here join it."""
+        run = current_run()
+        return run if run is not None and self._plain and _on_loop(run.loop) else None
+
+
+async def _join(run: Run, plan: Plan, name: str) -> Ended:
+    return Ended(run.run_id, await start_plan(plan, name=name).outcome())
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop | None) -> bool:

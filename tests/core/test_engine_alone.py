@@ -43,8 +43,8 @@ async def run(
         store=store,
         codec=Codec(),
     )
-    outcome = await perform(OneCall(target), name="root", run_id=run_id, setting=setting)
-    return outcome, await store.read(run_id)
+    ended = await perform(OneCall(target), name="root", run_id=run_id, setting=setting)
+    return ended.outcome, await store.read(run_id)
 
 
 def leaf(n: int) -> int:

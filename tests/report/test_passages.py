@@ -47,3 +47,13 @@ def test_reference_lists_are_not_quoted(tmp_path: Path) -> None:
         "Models learn from much text.",
         "Text is made of many words.",
     ]
+
+
+def test_a_web_page_is_named_by_its_heading_and_not_by_the_site(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        "<title>Ownership - A Book</title><h1>A Book</h1><p>x</p><h1>Ownership</h1>"
+        "<p>Values have one owner each.</p><h2>Moves</h2><p>Values can move to others.</p>"
+    )
+    library = read_library([tmp_path])
+    assert [chapter.title for chapter in library.trail(library.passages[0].chapter)] == ["Ownership"]
+    assert [chapter.title for chapter in library.trail(library.passages[1].chapter)] == ["Ownership", "Moves"]

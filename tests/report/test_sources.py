@@ -1,11 +1,12 @@
 """Which files are read, in which order, and what becomes of those that cannot be."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from piecework.report import MissingSourceError, NothingReadableError, read_library
+from piecework.report import MissingExtraError, MissingSourceError, NothingReadableError, read_library
 from piecework.report.sources import read_sources
 
 SENTENCE = "Scaling laws relate the loss of a model to its size."
@@ -133,3 +134,10 @@ def test_a_file_name_that_is_no_text_is_shown_as_far_as_it_is(tmp_path: Path) ->
 def test_a_folder_in_the_place_of_a_named_pipe_is_no_trouble(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     assert [skip.reason for skip in read_sources([tmp_path])[1]] == ["is not a regular file"]
+
+
+def test_markdown_without_its_parser_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.md").write_text(SENTENCE)
+    monkeypatch.setitem(sys.modules, "markdown_it", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'piecework\[report\]'"):
+        read_library([tmp_path])

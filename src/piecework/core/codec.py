@@ -99,7 +99,8 @@ class Codec:
             where = f" at {path.lstrip('.')}" if path else ""
             raise CodecError(
                 f"a value of type {kind.__module__}.{kind.__qualname__}{where} cannot be stored. "
-                f"Annotate the node with the type, register it, or use @node(record=False).",
+                f"A dataclass, msgspec Struct, enum or pydantic model can be, once an annotation of one of the "
+                f"run's nodes names it; for anything else use @node(record=False).",
                 path=path.lstrip("."),
             )
         tag, take_apart = self._tags[kind]

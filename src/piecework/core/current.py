@@ -7,10 +7,18 @@ ask of the engine starts from here.
 from __future__ import annotations
 
 from contextvars import Context, ContextVar, copy_context
+from gc import get_referents
 
 from piecework.core.call import Call
 
-__all__ = ("CURRENT", "current_call", "outside")
+__all__ = ("CURRENT", "current_call", "outside", "variables")
+
+variables = get_referents
+"""The variables of a context, as a list of the one immutable mapping that copies of the context share.
+
+Whether a context was changed is told by that mapping's identity: `==` would ask the values, which may be equal though
+they are others, or not be comparable at all.
+"""
 
 CURRENT: ContextVar[Call | None] = ContextVar("piecework_call", default=None)
 

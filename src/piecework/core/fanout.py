@@ -96,7 +96,7 @@ class Fan(Group):
             return self._call(Call(self._site, index), kwargs)
         return self._plan(index, kwargs)
 
-    def retired(self) -> None:
+    def _emptied(self) -> None:
         """The last lane is gone: if the items are too, this is the end."""
         if not self._exhausted or self._ending:
             return
@@ -117,7 +117,10 @@ class Fan(Group):
     async def _plan(self, index: int, kwargs: Mapping[str, object]) -> None:
         make_plan = self._action.body
         assert not isinstance(make_plan, Target)
-        self._take(index, await self._nest(make_plan(kwargs), place(self._path, index), self))
+        outcome = await self._nest(make_plan(kwargs), place(self._path, index), self)
+        if isinstance(outcome, Failed):
+            outcome.error.add_note(f"in item {index} of '{self._action.name}'")
+        self._take(index, outcome)
 
     def _take(self, index: int, outcome: Outcome) -> None:
         """Put an item's outcome where it belongs; may be called on a worker thread."""
@@ -152,8 +155,10 @@ class Fan(Group):
     def _make_pool(self) -> Pool | ThreadPool:
         width = self._width()
         if self._site is not None and self._site.target.blocking:
-            return ThreadPool(self, self, width=width or self.run.policy.max_threads, context=self.context)
-        return Pool(self, self, width=width, context=self.context)
+            return ThreadPool(
+                self, self, width=width or self.run.policy.max_threads, context=self.context, on_empty=self._emptied
+            )
+        return Pool(self, self, width=width, context=self.context, on_empty=self._emptied)
 
     def _broken(self, error: Exception) -> None:
         error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")

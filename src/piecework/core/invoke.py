@@ -13,7 +13,7 @@ from contextvars import copy_context
 from typing import cast
 
 from piecework.core.call import Call, Children
-from piecework.core.current import CURRENT
+from piecework.core.current import CURRENT, variables
 from piecework.core.events import CallFinished, CallStarted, Event
 from piecework.core.interrupts import Interruption
 from piecework.core.journal import Journal
@@ -104,6 +104,7 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
     target = call.site.target
     CURRENT.set(call)
     context = copy_context()
+    before = variables(context)
     try:
         if target.kind == "async":
             outcome: Outcome = Done(await cast("Awaitable[object]", target.function(**kwargs)))
@@ -123,7 +124,7 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
         outcome = Paused(pause.questions)
     except BaseException as error:
         outcome = Failed(error)
-    if copy_context() != context:
+    if variables(copy_context())[0] is not before[0]:
         call.site.owner.tainted()
     return outcome
 

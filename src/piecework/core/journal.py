@@ -98,7 +98,7 @@ class Journal:
         self._pending.append(fact)
         if len(self._pending) == 1:
             if threading.get_ident() == self._thread:
-                self._wake()
+                self._loop.call_soon(self._wake)  # Not at once: what comes in this turn goes into one batch.
             else:
                 self._loop.call_soon_threadsafe(self._wake)
 
@@ -115,32 +115,33 @@ class Journal:
         Raises:
             Exception: Whatever the store raised; nothing after it was written.
         """
-        while self.keeps and self._error is None and (self._pending or self._writer is not None):
-            self._wake()
-            if self._writer is not None:
-                await asyncio.wait([self._writer])
+        while self._error is None and (self._pending or self._writer is not None):
+            if self._writer is None:
+                self._writer = self._loop.create_task(self._write())
+            await asyncio.wait([self._writer])
         if self._error is not None:
             raise self._error
 
     def _wake(self) -> None:
         if self._writer is None and self._error is None and self._pending:
             self._writer = self._loop.create_task(self._write())
-        elif self._writer is None:
+        elif self._waiters and not self._pending:
             self._let_go()
 
     async def _write(self) -> None:
+        """Write what waits, batch by batch, until nothing does."""
         assert self._store is not None
         try:
             while self._pending:
                 batch = self._pending[:BATCH]
                 await self._store.append(self._run_id, batch)
                 del self._pending[: len(batch)]
-                self._let_go()
         except Exception as error:
             self._error = error
         finally:
             self._writer = None
-            self._let_go()
+            if self._waiters:
+                self._let_go()
 
     def _let_go(self) -> None:
         waiters, self._waiters = self._waiters, []

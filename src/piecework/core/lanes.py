@@ -11,7 +11,7 @@ its first lane. It ends when its outcome is there and all its lanes have ended; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from contextvars import Context, copy_context
 from time import perf_counter
@@ -49,6 +49,11 @@ class Source(Protocol):
 
 class Lanes(Protocol):
     """A pool, of tasks or of threads, as its group sees it."""
+
+    @property
+    def alive(self) -> Sized:
+        """The lanes that are tasks or threads of the pool's own."""
+        ...
 
     def poke(self) -> None:
         """There may be work."""
@@ -142,9 +147,6 @@ class Group:
         self._ending = True
         self.run.loop.call_soon_threadsafe(self.finish, outcome)
 
-    def retired(self) -> None:
-        """A pool's last lane found nothing and is gone."""
-
     def crash(self, error: BaseException) -> None:
         """A piece of work raised, which is a bug of ours: end with it rather than lose it."""
         self.finish(Failed(error))
@@ -164,9 +166,11 @@ class Group:
         """Cancel all lanes but the running one, and wait until they have ended."""
         self._ending = True
         for lanes in self.lanes:
-            lanes.cancel()
+            if lanes.alive:
+                lanes.cancel()
         for lanes in self.lanes:
-            await lanes.close()
+            if lanes.alive:
+                await lanes.close()
 
 
 class Pool:
@@ -176,10 +180,23 @@ class Pool:
     width and the run's free slots reach. A pool whose lanes all turned over within one turn is wide enough.
     """
 
-    def __init__(self, group: Group, source: Source, *, width: int | None, context: Context) -> None:
-        """Make a group's pool over a source; `width=None` leaves the number of lanes to the run's limit.
+    def __init__(
+        self,
+        group: Group,
+        source: Source,
+        *,
+        width: int | None,
+        context: Context,
+        on_empty: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a group's pool over a source.
 
-        The lanes work in copies of `context`.
+        Args:
+            group: What it works for.
+            source: What it works off.
+            width: The most lanes it has; None leaves that to the run's limit.
+            context: The lanes work in copies of it.
+            on_empty: Called on the loop when the last lane has found nothing and is gone.
         """
         self.size = 0
         """Lanes at work."""
@@ -188,7 +205,9 @@ class Pool:
         self._width = width
         self._run = group.run
         self._context = context
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._on_empty = on_empty
+        self.alive: set[asyncio.Task[None]] = set()
+        """Its lanes that are tasks of its own."""
         self._finished = 0
         self._turnover = 0
         """What `finished` reaches if every lane that is at work now finishes a piece before the next tick."""
@@ -212,9 +231,10 @@ class Pool:
             self.poke()
             return
         self.size += 1
-        self._watch()
         try:
             while (work := source.next()) is not None:
+                if not self._ticking and source.waiting:
+                    self._watch()
                 await work
                 self._finished += 1
                 if task.cancelling() and not self._group.closing:
@@ -230,12 +250,12 @@ class Pool:
         if self.size == 0:
             if source.waiting:
                 self.poke()
-            else:
-                self._group.retired()
+            elif self._on_empty is not None:
+                self._on_empty()
 
     def cancel(self) -> None:
         """Cancel the lanes that are tasks of the pool's own, all but the running one."""
-        for task in self._tasks:
+        for task in self.alive:
             if task is not asyncio.current_task():
                 task.cancel()
 
@@ -246,7 +266,7 @@ class Pool:
             asyncio.CancelledError: This task was cancelled meanwhile; it is raised when the lanes have ended.
         """
         interrupted: asyncio.CancelledError | None = None
-        while pending := self._tasks - {asyncio.current_task()}:
+        while pending := self.alive - {asyncio.current_task()}:
             try:
                 await asyncio.wait(pending)
             except asyncio.CancelledError as error:
@@ -259,7 +279,7 @@ class Pool:
         lane = self._guarded_lane()
         driven = lane if limiter is None else lending(lane, limiter)
         task = self._run.loop.create_task(driven, context=self._context.copy())
-        self._tasks.add(task)
+        self.alive.add(task)
         task.add_done_callback(self._ended)
 
     async def _guarded_lane(self) -> None:
@@ -272,7 +292,7 @@ class Pool:
             self._group.crash(error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self.alive.discard(task)
         self._run.tainted.discard(task)
 
     def _watch(self) -> None:

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 
 from msgspec import Struct
@@ -32,7 +33,7 @@ from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
 from piecework.errors import InternalError
 
-__all__ = ("Line", "Scope", "Setting", "perform")
+__all__ = ("Ended", "Line", "Scope", "Setting", "perform")
 
 
 class Setting(Struct, frozen=True, eq=False, kw_only=True):
@@ -54,7 +55,17 @@ class Setting(Struct, frozen=True, eq=False, kw_only=True):
     """Who is told what happens."""
 
 
-async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Outcome:
+class Ended(Struct, frozen=True):
+    """A run that has ended."""
+
+    run_id: str
+    """Names the run; that of the surrounding run for a plan that was a part of it."""
+
+    outcome: Outcome
+    """How it ended."""
+
+
+async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ended:
     """Perform a plan as a run of its own, and return how it ended once its facts are committed.
 
     Args:
@@ -68,24 +79,43 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ou
             in the store.
         Exception: Whatever the store raised.
     """
-    run = _open(run_id, setting)
-    door = run.door
-    if door.emit is not None:
-        door.emit(RunStarted(run_id, name))
+    loop = asyncio.get_running_loop()
+    limit = setting.policy.max_concurrency
+    door = Door(
+        Journal(setting.store, run_id, setting.codec),
+        None if limit is None else Limiter(limit, loop),
+        _Told(loop, setting.observers).emit if setting.observers else None,
+    )
+    run = Run(run_id, loop, threading.get_ident(), door, setting.executor, setting.policy)
     context = copy_context()
     context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
-    performing = context.run(Scope, run, None, name, plan).perform()
+    performing = _to_its_end(context.run(Scope, run, None, name, plan), name)
     driven = performing if door.limiter is None else lending(performing, door.limiter)
-    task = run.loop.create_task(driven, context=context)
-    ended: Outcome | None = None
+    task = loop.create_task(driven, context=context)
     try:
-        outcome = ended = await _finish(task)
+        return Ended(run_id, await asyncio.shield(task))
+    except asyncio.CancelledError:
+        task.cancel()
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # However often the caller is cancelled, the run ends in order.
+                await asyncio.wait([task])
+        raise
+
+
+async def _to_its_end(scope: Scope, name: str) -> Outcome:
+    """Perform a run's own scope, and see that how it ended is written down."""
+    run, door, ended = scope.run, scope.run.door, None
+    if door.emit is not None:
+        door.emit(RunStarted(run.run_id, name))
+    try:
+        ended = await scope.perform()
+        return ended
     finally:
         door.journal.end(ended)
-        await door.journal.commit()
+        if door.journal.keeps:
+            await door.journal.commit()
         if door.emit is not None:
-            door.emit(RunFinished(run_id, ended))
-    return outcome
+            door.emit(RunFinished(run.run_id, ended))
 
 
 class Scope(Group):
@@ -102,7 +132,8 @@ class Scope(Group):
     def begin(self) -> None:
         """Line up what the plan does first; the performing task is the lane that looks for it."""
         self._take(self._plan.start())
-        self._line.poke_threads()
+        if self._line.blocking is not None:
+            self._line.poke_threads(self._line.blocking)
 
     def feed_back(self, token: object, outcome: Outcome) -> None:
         """Tell the plan how an action ended, and do what it decides; called on the loop."""
@@ -170,7 +201,7 @@ class Line:
         self._scope = scope
         self._context = context
         self._ready = _Ready(scope.work)
-        self._blocking = _Ready(scope.work_on_thread)
+        self.blocking: _Ready | None = None
         self._pool = Pool(scope, self._ready, width=None, context=context)
         self._threads: ThreadPool | None = None
         scope.lanes.append(self._pool)
@@ -183,7 +214,7 @@ class Line:
             if not executor.here:
                 action.target = executor.place(action.target)
             if action.target.kind in {"blocking", "generator"}:
-                ready = self._blocking
+                ready = self.blocking = self.blocking or _Ready(self._scope.work_on_thread)
         ready.waiting.append(action)
 
     def poke(self) -> None:
@@ -193,16 +224,15 @@ class Line:
                 self._scope.wake()
             else:
                 self._pool.poke()
-        self.poke_threads()
+        if self.blocking is not None:
+            self.poke_threads(self.blocking)
 
-    def poke_threads(self) -> None:
+    def poke_threads(self, blocking: _Ready) -> None:
         """See that the blocking calls that wait are taken."""
-        if not self._blocking.waiting:
-            return
         if self._threads is None:
             # As wide as it gets: a call that waits for its children keeps its thread, but not its slot.
             width = self._scope.run.policy.max_threads
-            self._threads = ThreadPool(self._scope, self._blocking, width=width, context=self._context)
+            self._threads = ThreadPool(self._scope, blocking, width=width, context=self._context)
             self._scope.lanes.append(self._threads)
         self._threads.poke()
 
@@ -218,38 +248,6 @@ class _Ready:
 
     def next(self) -> Work | None:
         return self._begin(self.waiting.popleft()) if self.waiting else None
-
-
-def _open(run_id: str, setting: Setting) -> Run:
-    loop = asyncio.get_running_loop()
-    limit = setting.policy.max_concurrency
-    door = Door(
-        Journal(setting.store, run_id, setting.codec),
-        None if limit is None else Limiter(limit, loop),
-        _Told(loop, setting.observers).emit if setting.observers else None,
-    )
-    return Run(
-        run_id=run_id,
-        loop=loop,
-        thread=threading.get_ident(),
-        door=door,
-        executor=setting.executor,
-        policy=setting.policy,
-    )
-
-
-async def _finish(task: asyncio.Task[Outcome]) -> Outcome:
-    """Wait for a run's own task; a cancelled caller cancels it and still waits until it has ended."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.cancel()
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                task.cancel()
-        raise
 
 
 class _Told:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from time import perf_counter, process_time
@@ -39,8 +39,16 @@ CHUNK = 64
 class ThreadPool:
     """Lanes that are threads."""
 
-    def __init__(self, group: Group, source: Source, *, width: int, context: Context) -> None:
-        """Make a group's pool of at most `width` threads over a source, working in copies of `context`."""
+    def __init__(
+        self,
+        group: Group,
+        source: Source,
+        *,
+        width: int,
+        context: Context,
+        on_empty: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a group's pool of at most `width` threads over a source; arguments as for `Pool`."""
         self.size = 0
         """Threads at work; changed on the loop only."""
         self._group = group
@@ -48,6 +56,7 @@ class ThreadPool:
         self._width = width
         self._run = group.run
         self._context = context
+        self._on_empty = on_empty
         self._lock = threading.Lock()
         self._ready: deque[Work] = deque()
         self._chunk = 1
@@ -55,7 +64,8 @@ class ThreadPool:
         self._finished = 0
         self._gauge = _Gauge()
         self._timer: asyncio.TimerHandle | None = None
-        self._lanes: set[_Lane] = set()
+        self.alive: set[_Lane] = set()
+        """Its lanes."""
         self._empty: asyncio.Future[None] | None = None
 
     def poke(self) -> None:
@@ -68,15 +78,15 @@ class ThreadPool:
     async def lane(self) -> None:
         """Start the threads; this task itself does no blocking work."""
         self.poke()
-        if self.size == 0:
-            self._group.retired()
+        if self.size == 0 and self._on_empty is not None:
+            self._on_empty()
 
     def cancel(self) -> None:
         """Stop what can be stopped: pieces not started, and threads that wait for a slot."""
         while self._ready:
             with suppress(IndexError):
                 self._ready.popleft().close()
-        for lane in self._lanes:
+        for lane in self.alive:
             if lane.waits_for is not None:
                 lane.waits_for.cancel()
 
@@ -91,7 +101,7 @@ class ThreadPool:
                 await asyncio.wait([self._empty], timeout=self._run.policy.grace)
             except asyncio.CancelledError as error:
                 interrupted = error
-        for lane in self._lanes:
+        for lane in self.alive:
             self._abandon(lane)
         if interrupted is not None:
             raise interrupted
@@ -123,7 +133,7 @@ class ThreadPool:
         for _ in range(count):
             lane = _Lane(self, self._context.copy())
             self.size += 1
-            self._lanes.add(lane)
+            self.alive.add(lane)
             self._run.executor.thread(lane.work)
 
     def finished(self) -> None:
@@ -141,9 +151,9 @@ class ThreadPool:
         return self._run.loop
 
     def _retire(self, lane: _Lane, error: BaseException | None) -> None:
-        if lane not in self._lanes:
+        if lane not in self.alive:
             return  # It was abandoned.
-        self._lanes.discard(lane)
+        self.alive.discard(lane)
         self.size -= 1
         if error is not None:
             self._group.crash(error)
@@ -153,7 +163,8 @@ class ThreadPool:
                 return
             if self._empty is not None and not self._empty.done():
                 self._empty.set_result(None)
-            self._group.retired()
+            if self._on_empty is not None:
+                self._on_empty()
 
     def _abandon(self, lane: _Lane) -> None:
         call = lane.context.get(CURRENT)

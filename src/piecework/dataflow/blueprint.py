@@ -5,7 +5,7 @@ Plans of the same graph share it; it holds nothing that changes in a run. Compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -15,9 +15,9 @@ from piecework.core.call import Target
 from piecework.dataflow.graph import Graph, GraphNode
 from piecework.dataflow.mapping import MapSpec
 from piecework.dataflow.node import FunctionNode, Node
-from piecework.errors import InternalError, OutputMismatchError
+from piecework.errors import InternalError
 
-__all__ = ("Blueprint", "Step", "blueprint", "compile_node")
+__all__ = ("COMPILED", "Blueprint", "Step", "blueprint", "compile_node")
 
 
 class Step(Struct, frozen=True, eq=False):
@@ -41,25 +41,6 @@ class Step(Struct, frozen=True, eq=False):
     mapping: MapSpec | None
     """How it is mapped, with the body's names for the mapped inputs."""
 
-    def unpack(self, value: object) -> tuple[object, ...]:
-        """The values of its outputs, out of what one call or one inner run came to.
-
-        Raises:
-            OutputMismatchError: The function returned another number of values than the node has outputs.
-        """
-        if isinstance(self.body, Blueprint):
-            values: Mapping[str, object] = value  # type: ignore[assignment]  # An inner plan is done with a dict.
-            return tuple(values.get(name) for name in self.inner_outputs)
-        if not self.outputs:
-            return ()
-        if len(self.outputs) == 1:
-            return (value,)
-        returned = value  # Not narrowed, for the message.
-        parts = tuple(cast("Sequence[object]", value)) if isinstance(value, (tuple, list)) else None
-        if parts is None or len(parts) != len(self.outputs):
-            raise OutputMismatchError(node=self.name, expected=self.outputs, got=returned)
-        return parts
-
 
 class Blueprint(Struct, frozen=True, eq=False):
     """A compiled graph."""
@@ -70,8 +51,17 @@ class Blueprint(Struct, frozen=True, eq=False):
     steps: tuple[Step, ...]
     """The nodes that run, in node order."""
 
+    required: frozenset[str]
+    """The inputs that a run must be given."""
+
+    accepted: frozenset[str]
+    """The inputs that a run may be given."""
+
     defaults: Mapping[str, object]
     """The values of inputs that need not be given."""
+
+    roots: tuple[int, ...]
+    """The steps that wait for no other."""
 
     edges: tuple[int, ...]
     """For each step, how many of its inputs come from other steps."""
@@ -83,14 +73,15 @@ class Blueprint(Struct, frozen=True, eq=False):
     """What a run returns."""
 
 
-_compiled: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
+COMPILED: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
+"""The blueprints of living graphs."""
 
 
 def blueprint(graph: Graph) -> Blueprint:
     """The graph, compiled; remembered as long as the graph lives."""
-    known = _compiled.get(graph)
+    known = COMPILED.get(graph)
     if known is None:
-        known = _compiled[graph] = _compile(graph)
+        known = COMPILED[graph] = _compile(graph)
     return known
 
 
@@ -120,7 +111,10 @@ def _compile(graph: Graph) -> Blueprint:
     return Blueprint(
         name=graph.name or "graph",
         steps=steps,
+        required=frozenset(graph.inputs.required),
+        accepted=frozenset(graph.inputs.all),
         defaults={**graph.inputs.optional, **graph.inputs.bound},
+        roots=tuple(index for index, fed in enumerate(edges) if fed == 0),
         edges=tuple(edges),
         consumers={name: tuple(indexes) for name, indexes in consumers.items()},
         outputs=graph.outputs,

@@ -32,7 +32,7 @@ class GraphPlan:
 
     def start(self) -> Sequence[Action]:
         """Start every node that waits for no other."""
-        return self._begin([index for index, missing in enumerate(self._missing) if missing == 0])
+        return self._begin(self._graph.roots)
 
     def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
         """Take a node's outputs in, and start what waited only for them."""
@@ -58,19 +58,22 @@ class GraphPlan:
         return self._begin(ready)
 
     def _begin(self, ready: Sequence[int]) -> Sequence[Action]:
+        actions: list[Action] = []
         try:
-            actions = [_action(index, self._graph.steps[index], self._values) for index in ready]
+            for index in ready:
+                actions.append(_action(index, self._graph.steps[index], self._values))  # noqa: PERF401 - one frame less
         except MappingError as error:
             return [Finish(Failed(error))]
         self._running += len(actions)
-        if self._running == 0:
-            return [Finish(self._end())]
-        return actions
-
-    def _end(self) -> Outcome:
+        if self._running > 0:
+            return actions
         if self._questions:
-            return Paused(tuple(self._questions))
-        return Done({name: self._values[name] for name in self._graph.outputs if name in self._values})
+            return [Finish(Paused(tuple(self._questions)))]
+        outputs: dict[str, object] = {}
+        for name in self._graph.outputs:
+            if name in self._values:
+                outputs[name] = self._values[name]
+        return [Finish(Done(outputs))]
 
 
 class MapPlan:
@@ -112,7 +115,7 @@ class MapPlan:
         """
         if isinstance(value, Failure):
             return value
-        return dict(zip(self._step.outputs, self._step.unpack(value), strict=True))
+        return dict(zip(self._step.outputs, _parts(self._step, value), strict=True))
 
     def _noted(self, items: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
         for index, kwargs in enumerate(items):
@@ -130,7 +133,9 @@ class MapPlan:
 def _action(index: int, step: Step, values: Mapping[str, object]) -> Action:
     if step.mapping is not None:
         return _fan_out(index, step, values)
-    kwargs = {inner: values[outer] for outer, inner in step.arguments}
+    kwargs: dict[str, object] = {}
+    for outer, inner in step.arguments:
+        kwargs[inner] = values[outer]
     if isinstance(step.body, Target):
         return Start(index, step.body, kwargs, step.name)
     return Nest(index, step.name, GraphPlan(step.body, kwargs))
@@ -167,7 +172,7 @@ def _failure(outcome: Outcome, index: int) -> Failure:
 def _unpacked(step: Step, value: object) -> tuple[object, ...]:
     """The values of a step's outputs: for a mapped one, a list each."""
     if step.mapping is None:
-        return step.unpack(value)
+        return _parts(step, value)
     items = cast("list[object]", value)
     if isinstance(step.body, Target) and len(step.outputs) == 1:
         return (items,)
@@ -180,12 +185,32 @@ def _unpacked(step: Step, value: object) -> tuple[object, ...]:
     return columns
 
 
+def _parts(step: Step, value: object) -> tuple[object, ...]:
+    """The values of a step's outputs, out of what one call or one inner run came to.
+
+    Raises:
+        OutputMismatchError: The function returned another number of values than the node has outputs.
+    """
+    if isinstance(step.body, Blueprint):
+        values: Mapping[str, object] = value  # type: ignore[assignment]  # An inner plan is done with a dict.
+        return tuple(values.get(name) for name in step.inner_outputs)
+    if not step.outputs:
+        return ()
+    if len(step.outputs) == 1:
+        return (value,)
+    returned = value  # Not narrowed, for the message.
+    parts = tuple(cast("Sequence[object]", value)) if isinstance(value, (tuple, list)) else None
+    if parts is None or len(parts) != len(step.outputs):
+        raise OutputMismatchError(node=step.name, expected=step.outputs, got=returned)
+    return parts
+
+
 def _row(step: Step, index: int, item: object) -> tuple[object, ...] | None:
     """One item's values; None leaves the item out."""
     if isinstance(item, Failure):
         return (item,) * len(step.outputs)
     try:
-        return step.unpack(item)
+        return _parts(step, item)
     except OutputMismatchError as error:
         error.add_note(f"item {index} of node '{step.name}'")
         on_error: OnError = "raise" if step.mapping is None else step.mapping.on_error

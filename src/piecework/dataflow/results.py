@@ -6,7 +6,7 @@ Runners make them from outcomes; users read them. Nothing here runs anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, overload
 
 from piecework.core.outcome import Question
@@ -20,36 +20,30 @@ _WIDTH = 60
 """Characters of a value that a repr shows."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class RunResult:
     """What one run came to.
 
     `result["name"]` answers an output's name, and an input's too; `in`, `.get` and `.values` know outputs only.
     """
 
-    __slots__ = ("error", "inputs", "interrupts", "run_id", "status", "values")
+    run_id: str
+    """Names the run."""
 
-    def __init__(
-        self,
-        *,
-        run_id: str,
-        status: RunStatus,
-        values: Mapping[str, object],
-        inputs: Mapping[str, object],
-        interrupts: Sequence[Question] = (),
-        error: BaseException | None = None,
-    ) -> None:
-        self.run_id = run_id
-        """Names the run."""
-        self.status = status
-        """Whether the run completed, failed (only in a batch that keeps failures) or waits for answers."""
-        self.values = MappingProxyType(dict(values))
-        """The outputs by name."""
-        self.inputs = MappingProxyType(dict(inputs))
-        """What the run was given, by name."""
-        self.interrupts = tuple(interrupts)
-        """The questions that the run waits for."""
-        self.error = error
-        """What a failed run of a batch raised."""
+    status: RunStatus
+    """Whether the run completed, failed (only in a batch that keeps failures) or waits for answers."""
+
+    values: Mapping[str, object]
+    """The outputs by name."""
+
+    inputs: Mapping[str, object]
+    """What the run was given, by name."""
+
+    interrupts: tuple[Question, ...] = ()
+    """The questions that the run waits for."""
+
+    error: BaseException | None = None
+    """What a failed run of a batch raised."""
 
     def __getitem__(self, name: str) -> object:
         """Return an output, or else an input.
@@ -90,16 +84,18 @@ class RunResult:
         return f"<RunResult {self.status}: {values or 'no outputs'}{asked}{error}>"
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class MapResult(Sequence[RunResult]):
     """The results of a batch, in input order; `results["name"]` is the list of that output."""
 
-    __slots__ = ("_outputs", "_results", "run_id")
+    run_id: str
+    """Names the run that the batch was."""
 
-    def __init__(self, results: Sequence[RunResult], *, run_id: str, outputs: tuple[str, ...]) -> None:
-        self.run_id = run_id
-        """Names the run that the batch was."""
-        self._results = tuple(results)
-        self._outputs = outputs
+    results: tuple[RunResult, ...]
+    """One for each item, but for those that were dropped."""
+
+    outputs: tuple[str, ...]
+    """The names of the graph's outputs."""
 
     @overload
     def __getitem__(self, key: int) -> RunResult: ...
@@ -120,30 +116,30 @@ class MapResult(Sequence[RunResult]):
         if isinstance(key, str):
             return self._column(key)
         if isinstance(key, slice):
-            return MapResult(self._results[key], run_id=self.run_id, outputs=self._outputs)
-        return self._results[key]
+            return MapResult(run_id=self.run_id, results=self.results[key], outputs=self.outputs)
+        return self.results[key]
 
     def __len__(self) -> int:
         """How many results there are."""
-        return len(self._results)
+        return len(self.results)
 
     def __iter__(self) -> Iterator[RunResult]:
         """The results, in input order."""
-        return iter(self._results)
+        return iter(self.results)
 
     def __repr__(self) -> str:
         """Show how many runs completed and failed."""
-        failed = sum(result.status == "failed" for result in self._results)
+        failed = sum(result.status == "failed" for result in self.results)
         tail = f", {failed} failed" if failed else ""
-        return f"<MapResult of {len(self._results)} runs{tail}: {', '.join(self._outputs) or 'no outputs'}>"
+        return f"<MapResult of {len(self.results)} runs{tail}: {', '.join(self.outputs) or 'no outputs'}>"
 
     def _column(self, name: str) -> list[object]:
-        if name in self._outputs:
+        if name in self.outputs:
             return [
                 result.get(name) if result.error is None else Failure(result.error, index)
-                for index, result in enumerate(self._results)
+                for index, result in enumerate(self.results)
             ]
-        return [result[name] for result in self._results]
+        return [result[name] for result in self.results]
 
 
 def _short(value: object) -> str:

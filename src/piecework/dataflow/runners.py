@@ -15,15 +15,17 @@ from piecework.core.plan import Sink
 from piecework.core.policy import RunPolicy
 from piecework.core.portal import iterate_blocking
 from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
-from piecework.dataflow.blueprint import blueprint, compile_node
+from piecework.dataflow.annotations import annotated_types
+from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint, compile_node
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
 from piecework.dataflow.plan import GraphPlan, MapPlan
 from piecework.dataflow.results import MapResult, RunResult
 from piecework.dataflow.validate import check_inputs
-from piecework.errors import Failure, InputConflictError
-from piecework.runner import Ended, Engine
+from piecework.errors import Failure, InputConflictError, UnknownInputError, listed
+from piecework.runner import Engine
 
 __all__ = ("AsyncRunner", "SyncRunner")
 
@@ -73,6 +75,12 @@ class _Runner:
         runner._policy = policy
         return runner
 
+    def _compile(self, graph: Graph) -> Blueprint:
+        """The graph compiled, and its annotated types known to the codec of a store."""
+        if self._engine.stores:
+            self._engine.register(annotated_types(graph))
+        return blueprint(graph)
+
     def __repr__(self) -> str:
         """Show the limits."""
         return f"{type(self).__name__}(max_concurrency={self._policy.max_concurrency}, grace={self._policy.grace})"
@@ -96,9 +104,11 @@ class AsyncRunner(_Runner):
             InputConflictError: An input was given twice.
             Exception: Whatever a node raised, with a note that says which node, item and attempt.
         """
-        given = _gather(graph, inputs, named)
-        check_inputs(graph, given)
-        ended = await self._engine.perform(GraphPlan(blueprint(graph), given), name=graph.name or "graph")
+        compiled = COMPILED.get(graph) or self._compile(graph)
+        given = dict(inputs) if inputs is not None and not named else _gather(compiled, inputs, named)
+        if not compiled.required <= given.keys() <= compiled.accepted:
+            check_inputs(graph, given)
+        ended = await self._engine.perform(GraphPlan(compiled, given), name=compiled.name)
         return _result(ended, given)
 
     async def map(
@@ -133,13 +143,13 @@ class AsyncRunner(_Runner):
         """
         plan, outputs = _map_plan(
             graph,
-            _gather(graph, inputs, named),
+            _gather(self._compile(graph), inputs, named),
             map_over,
             mode=mode,
             on_error=on_error,
             max_concurrency=max_concurrency,
         )
-        ended = await self._engine.perform(plan, name=graph.name or "graph")
+        ended = await self._engine.perform(plan, name="batch")
         return _map_result(ended, plan, outputs)
 
     async def map_iter(
@@ -160,15 +170,16 @@ class AsyncRunner(_Runner):
         early, or closing the iterator, cancels the runs that still go on. Arguments and errors are those of `map`.
         """
         stream = Stream()
-        given = _gather(graph, inputs, named)
+        given = _gather(self._compile(graph), inputs, named)
         plan, _ = _map_plan(
             graph, given, map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency, sink=stream
         )
-        batch = asyncio.create_task(self._engine.perform(plan, name=graph.name or "graph"))
+        run_id = self._engine.run_id()
+        batch = asyncio.create_task(self._engine.perform(plan, name="batch", run_id=run_id))
         batch.add_done_callback(lambda _: stream.end())
         try:
             async for index, outcome in stream:
-                yield index, _streamed(plan, index, outcome)
+                yield index, _streamed(run_id, plan, index, outcome)
             _raised((await batch).outcome)
         finally:
             batch.cancel()
@@ -183,9 +194,10 @@ class SyncRunner(_Runner):
 
     def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
         """Run a graph once; see `AsyncRunner.run`."""
-        given = _gather(graph, inputs, named)
+        compiled = COMPILED.get(graph) or self._compile(graph)
+        given = _gather(compiled, inputs, named)
         check_inputs(graph, given)
-        ended = self._engine.perform_blocking(GraphPlan(blueprint(graph), given), name=graph.name or "graph")
+        ended = self._engine.perform_blocking(GraphPlan(compiled, given), name=compiled.name)
         return _result(ended, given)
 
     def map(
@@ -203,13 +215,13 @@ class SyncRunner(_Runner):
         """Run a graph once for each item of some inputs, side by side; see `AsyncRunner.map`."""
         plan, outputs = _map_plan(
             graph,
-            _gather(graph, inputs, named),
+            _gather(self._compile(graph), inputs, named),
             map_over,
             mode=mode,
             on_error=on_error,
             max_concurrency=max_concurrency,
         )
-        ended = self._engine.perform_blocking(plan, name=graph.name or "graph")
+        ended = self._engine.perform_blocking(plan, name="batch")
         return _map_result(ended, plan, outputs)
 
     def map_iter(
@@ -226,23 +238,22 @@ class SyncRunner(_Runner):
     ) -> Iterator[tuple[int, RunResult]]:
         """Yield `(index, result)` as each run of a batch ends; see `AsyncRunner.map_iter`."""
         runner = AsyncRunner._with(self._engine, self._policy)
-        given = _gather(graph, inputs, named)
+        given = _gather(self._compile(graph), inputs, named)
         results = runner.map_iter(
             graph, given, map_over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency
         )
         return iterate_blocking(results)
 
 
-def _gather(graph: Graph, inputs: Mapping[str, object] | None, named: Mapping[str, object]) -> dict[str, object]:
+def _gather(graph: Blueprint, inputs: Mapping[str, object] | None, named: Mapping[str, object]) -> dict[str, object]:
     """All inputs in one dict."""
     keyword = named.get("inputs")
-    if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.inputs.all:
+    if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.accepted:
         inputs = cast("Mapping[str, object]", keyword)
         named = {name: value for name, value in named.items() if name != "inputs"}
     given = {} if inputs is None else dict(inputs)
-    twice = tuple(name for name in named if name in given)
-    if twice:
-        raise InputConflictError(names=twice)
+    if not given.keys().isdisjoint(named):
+        raise InputConflictError(names=tuple(name for name in named if name in given))
     return {**given, **named}
 
 
@@ -261,13 +272,20 @@ def _map_plan(
     mapped = graph.as_node(graph.name or "graph").map_over(
         *names, mode=mode, on_error=on_error, max_concurrency=max_concurrency
     )
-    checked = Graph(nodes=[mapped])  # Finds names that mean no input.
-    step = compile_node(checked.nodes[0])
-    return MapPlan(step, {**mapped.defaults, **given}, sink), graph.outputs
+    if mapped.signature.unresolved:
+        raise UnknownInputError(
+            f"map_over={listed(mapped.signature.unresolved)}: the graph has no such input; "
+            f"its inputs are {listed(graph.inputs.all)}.",
+            names=mapped.signature.unresolved,
+            graph=graph.name,
+        )
+    return MapPlan(compile_node(mapped), {**mapped.defaults, **given}, sink), graph.outputs
 
 
 def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
-    outcome = _raised(ended.outcome)
+    outcome = ended.outcome
+    if isinstance(outcome, Failed):
+        raise outcome.error
     if isinstance(outcome, Paused):
         return RunResult(run_id=ended.run_id, status="paused", values={}, inputs=given, interrupts=outcome.questions)
     values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
@@ -277,11 +295,11 @@ def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
 def _map_result(ended: Ended, plan: MapPlan, outputs: tuple[str, ...]) -> MapResult:
     outcome = _raised(ended.outcome)
     places: Iterable[object] = outcome.value if isinstance(outcome, Done) else ()  # type: ignore[assignment]
-    results = [one_result(ended.run_id, plan, index, place) for index, place in enumerate(places)]
-    return MapResult(results, run_id=ended.run_id, outputs=outputs)
+    results = tuple(_one_result(ended.run_id, plan, index, place) for index, place in enumerate(places))
+    return MapResult(results=results, run_id=ended.run_id, outputs=outputs)
 
 
-def one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult:
+def _one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult:
     """The result of one run of a batch, out of what its place holds."""
     values = plan.outputs(place)
     given = plan.given.get(index, {})
@@ -290,13 +308,13 @@ def one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResu
     return RunResult(run_id=run_id, status="completed", values=values, inputs=given)
 
 
-def _streamed(plan: MapPlan, index: int, outcome: Outcome) -> RunResult:
+def _streamed(run_id: str, plan: MapPlan, index: int, outcome: Outcome) -> RunResult:
     place: object = None
     if isinstance(outcome, Done):
         place = outcome.value
     elif isinstance(outcome, Failed):
         place = Failure(outcome.error, index, outcome.attempts)
-    result = one_result("", plan, index, place)
+    result = _one_result(run_id, plan, index, place)
     plan.given.pop(index, None)
     return result
 

@@ -155,6 +155,7 @@ class _Shelf:
             if isinstance(block, Heading):
                 cutter.heading()
                 if block is own_heading:
+                    self._leave(open_chapters, 1)
                     continue
                 furniture_level = _furniture_level(block, furniture_level)
                 if furniture_level is None:
@@ -219,7 +220,10 @@ def _title_of(page: Page, name: str) -> tuple[str, bool, Heading | None]:
     if top is not None and all(other.level > top.level for other in headings[1:]):
         return _without_number(top.text), True, top
     if page.title:
-        return page.title, True, None
+        # The title of a web page often goes on with the name of the site.
+        named = (one for one in headings if page.title.casefold().startswith(one.text.casefold()))
+        own = next(named, None)
+        return (_without_number(own.text) if own else page.title), True, own
     return _humanized(name, page), False, None
 
 

@@ -7,6 +7,7 @@ writer calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -30,6 +31,9 @@ _TITLE_WEIGHT = 0.5
 _BEST_PASSAGES = 4
 _PHRASES_PER_SECTION = 12
 _WHOLE_PHRASE = 3
+_LONG_TITLE = 60
+_SHORT_TITLE = 10
+_EXPLANATION = re.compile(r": | [-\u2013\u2014] |\u2014")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,19 @@ def _best(candidates: Sequence[Candidate], library: Library, count: int) -> list
 
 
 def _whole(library: Library, chapter: Chapter, topic: Topic) -> Candidate:
-    title = chapter.title or _phrase_title(library, chapter.passages, topic)
+    title = _shortened(chapter.title) or _phrase_title(library, chapter.passages, topic)
     return Candidate(title, tuple(chapter.passages), chapter.number, stage_of(title))
 
 
 def _phrase_title(library: Library, passages: Iterable[int], topic: Topic) -> str:
     phrases = key_phrases([library.passages[number].text for number in passages], beside=topic.stems)
     return _capitalized(phrases[0].text) if phrases else _capitalized(topic.text)
+
+
+def _shortened(title: str) -> str:
+    """Return a long title without what explains it after a colon or a dash."""
+    head = _EXPLANATION.split(title, maxsplit=1)[0]
+    return head if len(title) > _LONG_TITLE and len(head) >= _SHORT_TITLE else title
 
 
 def _capitalized(title: str) -> str:

@@ -20,9 +20,6 @@ _FULL = 100
 _OVERFULL = 150
 """Words after which a passage ends even though the next sentence leans on it."""
 
-_LOOK_BACK = 800
-"""How many characters before a sentence may hold what it means by "the estimate"."""
-
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -66,12 +63,11 @@ class PassageCutter:
         self._source = source
         self._next = next_number
         self._link: int | None = None
-        self._before = ""
         self._adrift = False
 
     def heading(self) -> None:
         """Note that a heading stands here: what follows is written to be understood from here on."""
-        self._link, self._before, self._adrift = None, "", False
+        self._link, self._adrift = None, False
 
     def gap(self) -> None:
         """Note that something which is not prose stands here: what follows may mean that."""
@@ -89,7 +85,7 @@ class PassageCutter:
                 held = []
                 self.gap()
                 continue
-            stands = footing(text, f"{self._before} {paragraph.text[max(0, start - _LOOK_BACK) : start]}")
+            stands = footing(text)
             if held and _is_full(held, sentence, leaning=stands == "leaning"):
                 yield from self._close(held, needs, paragraph, chapter)
                 held = []
@@ -101,7 +97,6 @@ class PassageCutter:
             held.append(sentence)
             self._adrift = False
         yield from self._close(held, needs, paragraph, chapter)
-        self._before = paragraph.text[-_LOOK_BACK:]
 
     def _close(
         self, held: Sequence[_Sentence], needs: int | None, paragraph: Paragraph, chapter: int

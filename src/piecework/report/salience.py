@@ -13,7 +13,10 @@ from piecework.report.writer import Section
 __all__ = ("Salience",)
 
 _SHORT = 20
-_SHORT_COST = 0.3
+_SHORT_COST = 0.6
+_NOTE_COST = 0.4
+_NOTE = re.compile(r"(?:\W*\w+){1,5}:\s|(?:[^;]*;){3}")
+"""How notes read, and prose does not: a label before a colon, or a row of semicolons."""
 _TITLE_WORTH = 0.5
 _TOPIC_WORTH = 0.3
 _CENTRAL_WORTH = 0.4
@@ -24,6 +27,8 @@ _ADOPTED_COST = 0.5
 _REPETITION_COST = 0.6
 _STRANGER_COST = 0.15
 _MOST_STRANGERS = 2
+_HOST_WORTH = 0.15
+_MOST_HOSTED = 2
 
 _NAME = re.compile(r"(?<=[\w,;:)] )[A-Z][\w-]*[a-z]\w*")
 
@@ -59,6 +64,14 @@ class Salience:
                 introduced.setdefault(name, passage.number)
         return introduced
 
+    def _hosted(self, passage: Passage) -> int:
+        """Return how many names this passage introduces to others that use them."""
+        return sum(
+            self._introduced[name] == passage.number
+            and any(name in self._names[n] for n in self._names if n != passage.number)
+            for name in self._names[passage.number]
+        )
+
     def _standings(self, section: Section, library: Library) -> dict[int, float]:
         topic_words = content_words(section.topic) or [section.topic]
         by_title = library.index.search([*content_words(section.title), *topic_words])
@@ -70,8 +83,10 @@ class Salience:
             + _TOPIC_WORTH * by_topic.get(passage.number, 0.0)
             + _CENTRAL_WORTH * central[passage.number]
             + places.get(passage.number, 0.0)
+            + _HOST_WORTH * min(self._hosted(passage), _MOST_HOSTED)
             - (_ADOPTED_COST if passage.number in section.adopted else 0.0)
             - (_SHORT_COST if passage.words < _SHORT else 0.0)
+            - (_NOTE_COST if _NOTE.match(passage.text) else 0.0)
             for passage in self._passages
         }
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from piecework.report.words import STOPWORDS, content_stems, words
+from piecework.report.words import STOPWORDS, words
 
 __all__ = ("Footing", "footing", "is_quotable", "sentence_spans")
 
@@ -32,7 +32,7 @@ _FEWEST_WORDS = 4
 _MOST_WORDS = 90
 _LETTER_SHARE = 0.55
 _WHOLE_END = re.compile(r"""[.!?\u2026\u3002\uff01\uff1f][\"'\u2019\u201d)\]\u300d\u300f\uff09`]*$""")
-_LISTED = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]\s|[-*\u2022|#>]\s?|https?:")
+_LISTED = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]\s|[-*(\u2022|#>]\s?|https?:")
 _POINTING = re.compile(
     r"\b(?:figures?|figs?\.|tables?|listings?|equations?|eqs?\.|sections?|chapters?|appendix)"
     r"\s+\(?(?:\d|[A-Z]\b)"
@@ -54,10 +54,11 @@ _LEANING_START = re.compile(
     | in\ other\ words|in\ short|in\ turn
     | in\ particular|in\ addition|for\ (?:example|instance|that\ reason|the\ same\ reason)
     | on\ the\ (?:other|contrary)
-    | even\ (?:so|then)|that\ said|all\ (?:the\ same|two|three|four|five|of\ (?:this|these|them))
+    | indeed|in\ fact|of\ course|(?:un)?fortunately|luckily|even\ (?:so|then)|that\ said
+    | all\ (?:the\ same|two|three|four|five|of\ (?:this|these|them))
     | at\ the\ same\ time|put\ differently
     | (?:the|a|an)\ (?:same|other|second|third|fourth|last|former|latter|opposite|converse|reverse|rest)
-    | (?:second|secondly|third|thirdly|finally|lastly|next)(?=[\s,])
+    | first(?:ly)?(?=,)|(?:second|secondly|third|thirdly|finally|lastly|next)(?=[\s,])
     | (?:one|two|three|some|most|many|none|each|all|several|any|half|part)\ of\ (?:this|these|those|them)
     | (?:to|for|with|without|from|in|on|at|under|by|of|after|before|like|as|given|because\ of|beyond|despite)
       \ (?:all\ )?(?:this|that|these|those|it|them|such)
@@ -70,16 +71,12 @@ _LEANING_INSIDE = re.compile(
     re.IGNORECASE,
 )
 _SOFT_INSIDE = re.compile(
-    r"\b(?:also|too[.,;]|as well[.,;]|the (?:first|second|third|fourth|other|previous|earlier) \w)",
+    r"\b(?:also|too[.,;]|as well[.,;]|here|again|the (?:code|program|snippet|output)\b"
+    r"|the (?:first|second|third|fourth|other|previous|earlier) \w)",
     re.IGNORECASE,
 )
-_DEFINITE_START = re.compile(r"The ((?:[\w'\u2019-]+ ){1,2})")
-_SOFT_START = re.compile(
-    r"The (?:authors?|papers?|study|studies|team|results?|findings?|effects?|ideas?|tricks?|arguments?|"
-    r"answers?|reasons?|differences?|points?|problems?|questions?|consequences?|lessons?|catch|exceptions?|"
-    r"numbers?|figures?|pattern|picture|gap|remedy|first|two|three|four|whole|more|less)\b"
-    r"|One |Two |Three |Others\b|Some |In practice\b",
-)
+_SOFT_START = re.compile(r"(?:The|One|Two|Three|Now|Let|Recall|Others|Some|In practice)\b")
+"""A definite "the" may mean something that was just spoken of."""
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -153,14 +150,8 @@ def _is_balanced(sentence: str) -> bool:
     return pairs and bare.count('"') % 2 == 0
 
 
-def footing(sentence: str, before: str) -> Footing:
-    """Return whether `sentence` can open a quotation by what its own words point back to.
-
-    `before` is what stands before it: "The estimate", after a text about an estimate, means that one.
-    """
+def footing(sentence: str) -> Footing:
+    """Return whether `sentence` can open a quotation by what its own words point back to."""
     if _LEANING_START.match(sentence) or _LEANING_INSIDE.search(sentence):
         return "leaning"
-    if _SOFT_START.match(sentence) or _SOFT_INSIDE.search(sentence):
-        return "soft"
-    definite = _DEFINITE_START.match(sentence)
-    return "soft" if definite and content_stems(definite[1]) & content_stems(before) else "own"
+    return "soft" if _SOFT_START.match(sentence) or _SOFT_INSIDE.search(sentence) else "own"
