@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -17,6 +18,7 @@ from timing import Measure, Table, arguments, heading, in_turns, spread, verdict
 
 from piecework import AsyncRunner, Graph, node
 
+ITEMS = 100_000
 BEAT = 0.01
 LATEST = 50.0
 """Milliseconds that a beat, and the first worker, may be late."""
@@ -87,25 +89,21 @@ def print_lateness(size: int, repeat: int) -> None:
         table.row(name, spread(measured, ".1f"), verdict(median(measured), target, ".0f"))
 
 
-async def first_result(worker: Callable[[int], int], size: int) -> float:
+async def first_result(worker: Callable[[int], object], size: int) -> float:
     """The part of the items, in per cent, that are done when the first result can be read."""
     done = itertools.count()
 
     def counting(item: int) -> int:
         next(done)
-        return worker(item)
-
-    async def counting_async(item: int) -> int:
-        next(done)
         return item
 
-    function = counting if worker is blocks else counting_async
-    graph = Graph([node(output_name="value")(function)], name="first_result")
-    results = AsyncRunner().map_iter(graph, {"item": range(size)}, map_over="item")
-    await anext(results)
-    part = next(done) / size * 100
-    await results.aclose()  # type: ignore[attr-defined]  # It is an async generator.
-    return part
+    async def counting_async(item: int) -> int:
+        return counting(item)
+
+    graph = Graph([node(output_name="value")(counting if worker is blocks else counting_async)], name="first")
+    async with aclosing(AsyncRunner().map_iter(graph, {"item": range(size)}, map_over="item")) as results:
+        await anext(results)
+        return next(done) / size * 100
 
 
 async def first_worker(worker: Callable[[int], object], size: int) -> float:
@@ -141,11 +139,11 @@ def print_firsts(size: int, repeat: int) -> None:
 
 def main() -> None:
     chosen = arguments(__doc__ or "", repeat=9).parse_args()
-    size, repeat = (20_000, 3) if chosen.quick else (100_000, chosen.repeat)
+    size, repeat = (20_000, 3) if chosen.quick else (ITEMS, chosen.repeat)
     heading("A heartbeat of 10 ms beside a fan-out of workers that do nothing (min-max)")
     print_lateness(size, repeat)
     print()
-    print_firsts(size, repeat)
+    print_firsts(ITEMS, repeat)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from timing import Table, arguments, heading, ratios, spread, verdict
 TARGET = 0.15
 """Seconds above the floor."""
 
+NEEDED = "import asyncio, msgspec"
+"""What nothing here could do without."""
+
 UNWANTED = ("pydantic", "langchain", "langchain_core", "rich", "typer", "starlette")
 COUNT = 10
 """How many of the heaviest imports are listed."""
@@ -44,18 +47,20 @@ class Python:
 
 
 def print_times(python: Python, repeat: int) -> None:
-    floor: list[float] = []
-    whole: list[float] = []
+    codes = ("pass", NEEDED, "import piecework")
+    taken: dict[str, list[float]] = {code: [] for code in codes}
     for turn in range(repeat + 1):
-        least, mine = python.seconds("pass"), python.seconds("import piecework")
-        if turn > 0:
-            floor.append(least)
-            whole.append(mine)
-    added = [mine - least for mine, least in zip(whole, floor, strict=True)]
-    table = Table(("process", "seconds", "ratio", "target"), (30, 22, 17, 12))
-    table.row("python -c pass", spread(floor, ".3f"), "1.00", "-")
-    table.row("python -c 'import piecework'", spread(whole, ".3f"), spread(ratios(whole, floor)), "-")
-    table.row("the import alone: difference", spread(added, ".3f"), "", verdict(median(added), TARGET))
+        for code in codes:
+            seconds = python.seconds(code)
+            if turn > 0:
+                taken[code].append(seconds)
+    floor = taken["pass"]
+    table = Table(("process", "seconds", "ratio", "the import alone", "target"), (36, 20, 20, 20, 12))
+    for code in codes:
+        added = [mine - least for mine, least in zip(taken[code], floor, strict=True)]
+        found = verdict(median(added), TARGET) if code == "import piecework" else "-"
+        ratio = spread(ratios(taken[code], floor))
+        table.row(f"python -c '{code}'", spread(taken[code], ".3f"), ratio, spread(added, ".3f"), found)
 
 
 def heaviest(report: str) -> Sequence[tuple[int, str]]:

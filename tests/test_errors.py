@@ -143,9 +143,9 @@ def test_an_input_conflict_names_all_inputs_given_twice() -> None:
     [
         ((1, 2, 3), 3, "a tuple of 3"),
         ([1], 1, "a list of 1"),
-        (None, None, "a NoneType"),
-        ("ab", None, "a str"),
-        ({"x": 1, "y": 2}, None, "a dict"),
+        (None, None, "one NoneType"),
+        ("ab", None, "one str"),
+        ({"x": 1, "y": 2}, None, "one dict"),
     ],
 )
 def test_an_output_mismatch_says_what_was_returned(got: object, length: int | None, said: str) -> None:

@@ -216,7 +216,7 @@ class OutputMismatchError(PieceworkError, ValueError):
         """The type of what it returned."""
         self.got_length = len(cast("Sized", got)) if isinstance(got, (tuple, list)) else None
         """How many values it returned, where that can be said."""
-        what = f"a {self.got_type}" if self.got_length is None else f"a {self.got_type} of {self.got_length}"
+        what = f"one {self.got_type}" if self.got_length is None else f"a {self.got_type} of {self.got_length}"
         super().__init__(
             f"node {node!r} has {len(expected)} outputs ({listed(expected)}) but returned {what}. "
             f"Return a tuple of {len(expected)} values in that order, or change its output_name."

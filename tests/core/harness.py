@@ -86,8 +86,8 @@ def setting(
 async def run_plan(plan: OneCall | OneFanOut, *, limit: int | None = None, grace: float = 5.0) -> Ran:
     store, run_id = MemoryStore(), uuid4().hex
     met = setting(limit=limit, grace=grace, store=store)
-    outcome = await perform(plan, name="root", run_id=run_id, setting=met)
-    return Ran(outcome, await store.read(run_id))
+    ended = await perform(plan, name="root", run_id=run_id, setting=met)
+    return Ran(ended.outcome, await store.read(run_id))
 
 
 async def run_call(target: Target, *, limit: int | None = None, grace: float = 5.0) -> Ran:

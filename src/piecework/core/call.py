@@ -56,11 +56,16 @@ class Children(Protocol):
 
 
 class Owner(Protocol):
-    """What a call belongs to: the scope or fan-out that started it."""
+    """What a call belongs to: the scope or fan-out that started it, or the handle of a child."""
 
     @property
     def closing(self) -> bool:
         """Whether the calls in it are being cancelled."""
+        ...
+
+    @property
+    def run(self) -> object:
+        """The services of the run that it is a part of."""
         ...
 
     def tainted(self) -> None:
@@ -135,6 +140,12 @@ class Live(Struct, eq=False):
 
     slot: bool = False
     """Whether the call holds a slot of the run's concurrency limit."""
+
+    lent: bool = False
+    """Whether it has lent its slot while it waits for its children."""
+
+    suspended: bool = False
+    """Whether the task that runs it is suspended."""
 
     abandoned: bool = False
     """A blocking call that outlived its grace: its fact is `cancelled`, its late result is dropped."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, cast
 
-from piecework.core.call import Call, Target
-from piecework.core.current import CURRENT, current_call, outside
+from piecework.core.call import Call, Owner, Target
+from piecework.core.current import CURRENT, current_call, outside, variables
 from piecework.core.interrupts import Interruption
 from piecework.core.lanes import Group
 from piecework.core.limits import lend, retake
@@ -22,20 +22,43 @@ from piecework.core.plan import Action, Nest, Plan, Start
 from piecework.core.run import Run
 from piecework.core.scheduler import Line, Scope
 from piecework.core.threads import Signal, drive
+from piecework.core.waiting import absorb, see_out
 from piecework.errors import InternalError
 
 __all__ = ("ChildScope", "Handle", "current_run", "start", "start_plan")
 
 
 class Handle(asyncio.Future[Any]):
-    """A child call's result to come: `await` it in a coroutine, ask `.result()` of it on a thread."""
+    """A child's result to come: `await` it in a coroutine, ask `.result()` of it on a thread.
+
+    Cancelling it cancels the child; it is done when the child has ended.
+    """
 
     def __init__(self, scope: ChildScope) -> None:
         """Make the handle of one child of a scope."""
         super().__init__(loop=scope.run.loop)
-        self._scope = scope
+        self.scope = scope
+        """What the child is a part of."""
+        self.task: asyncio.Task[Any] | None = None
+        """The lane that runs the child, while one does."""
+        self._watchers = 0
         self._awaited = False
+        self._cancelling = False
         self._outcome: Outcome | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the child is being cancelled."""
+        return self._cancelling or self.scope.closing
+
+    @property
+    def run(self) -> Run:
+        """The services of the run that it is a part of."""
+        return self.scope.run
+
+    def tainted(self) -> None:
+        """The running task's context was changed by the child; it must run no other call."""
+        self.scope.tainted()
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait for the child; the call that waits lends its slot meanwhile."""
@@ -44,35 +67,49 @@ class Handle(asyncio.Future[Any]):
 
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
         """Call `fn` when the child has ended; it counts as waiting for the child."""
+        self._watchers += 1
         self._mark()
         super().add_done_callback(fn, context=context)
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
-        """Call `fn` no more; whoever stops waiting, as after a timeout, holds its slot again."""
-        if self._awaited and not self.done():
-            self._awaited = False
-            self._scope.awaited -= 1
-        return super().remove_done_callback(fn)
+        """Call `fn` no more; a call in which nothing waits for children any longer holds its slot again."""
+        removed = super().remove_done_callback(fn)
+        self._watchers -= removed
+        if self._watchers == 0:
+            self._unmark()
+        return removed
 
     def result(self) -> Any:
         """The child's value; a thread waits for it, lending its call's slot meanwhile.
 
         Raises:
             asyncio.InvalidStateError: On the loop's own thread, before the child has ended: await it there.
+            asyncio.CancelledError: The child was cancelled.
             Exception: What the child raised.
         """
-        if not self.done() and threading.get_ident() != self._scope.thread:
+        if not self.done() and threading.get_ident() != self.run.thread:
             self._wait_on_thread()
         return super().result()
 
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the child; False when it has ended already. A blocking child goes on, but nobody waits for it."""
+        if self.done():
+            return False
+        if not self._cancelling:
+            self._cancelling = True
+            if self.task is None:
+                self.drop()
+            else:
+                self.task.cancel(msg)
+        return True
+
     async def outcome(self) -> Outcome:
-        """How the child ended, once it has; for a coroutine.
+        """How the child ended, once it has; for a coroutine, which takes the child with it when it is cancelled.
 
         Raises:
             asyncio.CancelledError: The child, or whoever waits for it, was cancelled.
         """
-        if not self.done():
-            await asyncio.wait([self])
+        await see_out([self], on_cancel=self.cancel)
         return self._looked_at()
 
     def outcome_on_thread(self) -> Outcome:
@@ -87,9 +124,7 @@ class Handle(asyncio.Future[Any]):
 
     def settle(self, outcome: Outcome) -> None:
         """Hand in how the child ended; called on the loop."""
-        if self._awaited:
-            self._awaited = False
-            self._scope.awaited -= 1
+        self._unmark()
         if self.done():
             return
         self._outcome = outcome
@@ -101,16 +136,30 @@ class Handle(asyncio.Future[Any]):
         else:
             self.set_exception(Interruption(outcome.questions))
 
-    def _mark(self) -> None:
-        if not self._awaited and not self.done():
-            self._awaited = True
-            self._scope.awaited += 1
+    def drop(self) -> None:
+        """The child was cancelled and has ended, or will have no effect; called on the loop."""
+        self._unmark()
+        super().cancel()
 
     def unseen(self) -> BaseException | None:
         """What the child raised, if nobody has looked at it."""
         if self.cancelled() or not self._log_traceback:
             return None
         return self.exception()
+
+    def _mark(self) -> None:
+        if self._awaited or self.done():
+            return
+        self._awaited = True
+        self.scope.awaited += 1
+        call, limiter = self.scope.call, self.run.door.limiter
+        if limiter is not None and call.live is not None and call.live.suspended:
+            lend(call, limiter)  # A task that the call made began to wait while the call's own is suspended.
+
+    def _unmark(self) -> None:
+        if self._awaited:
+            self._awaited = False
+            self.scope.awaited -= 1
 
     def _looked_at(self) -> Outcome:
         if self._outcome is None:
@@ -120,37 +169,44 @@ class Handle(asyncio.Future[Any]):
 
     def _wait_on_thread(self) -> None:
         arrived = threading.Event()
-        loop = self._scope.run.loop
-        loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
-        call, limiter = CURRENT.get(), self._scope.run.door.limiter
+        self.run.loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
+        call, limiter = CURRENT.get(), self.run.door.limiter
         if call is None or limiter is None:
             arrived.wait()
             return
         lend(call, limiter)
         arrived.wait()
-        drive(retake(call, limiter), loop)
+        if not call.site.owner.closing:
+            drive(retake(call, limiter), self.run.loop)
 
 
 class ChildScope(Scope):
-    """The calls that one running call has started."""
+    """The calls that one running call has started. Performed by nobody: it ends when it is joined or stopped."""
 
-    def __init__(self, run: Run, outer: Group, call: Call) -> None:
-        """Make the scope of a call's children; they are inside of it."""
-        super().__init__(run, outer, call.address, _HandOver())
+    def __init__(self, call: Call) -> None:
+        """Make the scope of a call's children, inside of what the call belongs to; from any thread."""
+        owner = call.site.owner
+        run = owner.run
+        assert isinstance(run, Run)
+        super().__init__(run, owner, call.address, _HandOver())
+        self.call = call
+        """The call that started them."""
         self.awaited = 0
         """How many unfinished children somebody waits for."""
-        self.thread = run.thread
-        """The loop's thread."""
+        self._around = _group(owner)
+        self._around.inside.add(self)
         self._open: set[Handle] = set()
         self._failed: list[Handle] = []
-        self._started_in: Context | None = None
+        self._started_in: object = None
         self._closer: asyncio.Task[None] | None = None
         self._joined: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[BaseException | None]] = []
+        self._unseen: BaseException | None = None
 
     def add(self, make: Callable[[Handle], Start | Nest]) -> Handle:
         """Start a child at once; from the loop or from the call's thread."""
         handle, context = Handle(self), copy_context()
-        if threading.get_ident() == self.thread:
+        if threading.get_ident() == self.run.thread:
             self._begin(handle, make(handle), context)
         else:
             self.run.loop.call_soon_threadsafe(self._begin, handle, make(handle), context)
@@ -161,42 +217,126 @@ class ChildScope(Scope):
 
         Returns:
             What a child raised that nobody looked at, or None.
+
+        Raises:
+            asyncio.CancelledError: The caller was cancelled, and with it the children, which have ended.
         """
-        settled: asyncio.Future[BaseException | None] = self.run.loop.create_future()
-        self.run.loop.call_soon_threadsafe(self._settle, settled, set[Handle]() if cancel else self._open)
-        return await settled
+        interrupted: asyncio.CancelledError | None = None
+        while True:
+            settled: asyncio.Future[BaseException | None] = self.run.loop.create_future()
+            how = self._settle_cancelled if cancel or interrupted is not None else self._settle
+            self.run.loop.call_soon_threadsafe(how, settled)
+            try:
+                unseen = await settled
+            except asyncio.CancelledError as error:
+                interrupted = error
+                continue
+            if interrupted is not None:
+                raise interrupted
+            return unseen
+
+    def stop(self) -> None:
+        """Cancel all children."""
+        self.ending = True
+        self._wake_closer()
+        if self._closer is None:
+            self._closer = self.run.loop.create_task(self._close())
+
+    async def ended(self) -> None:
+        """Wait until no child runs; `stop` was called."""
+        if self._closer is not None:
+            await see_out([self._closer])
+
+    def owner(self, action: Action) -> Owner:
+        """A child belongs to its handle, by which it can be cancelled alone."""
+        assert isinstance(action, Start | Nest)
+        return cast("Handle", action.token)
+
+    async def work(self, action: Action) -> None:
+        """Run one child in this task."""
+        assert isinstance(action, Start | Nest)
+        handle = cast("Handle", action.token)
+        if handle.done():
+            self._forget(handle)
+            return
+        handle.task = asyncio.current_task()
+        try:
+            await super().work(action)
+        except asyncio.CancelledError:
+            handle.drop()
+            self._forget(handle)
+            if self.closing:
+                raise
+            await absorb()
+        finally:
+            handle.task = None
 
     def feed_back(self, token: object, outcome: Outcome) -> None:
         """A child ended: hand its outcome to its handle."""
         super().feed_back(token, outcome)
         handle = cast("Handle", token)
-        self._open.discard(handle)
         if not isinstance(outcome, Done):
             self._failed.append(handle)
-        if not self._open and self._joined is not None and not self._joined.done():
-            self._joined.set_result(None)
+        self._forget(handle)
 
     def _begin(self, handle: Handle, action: Start | Nest, context: Context) -> None:
+        if self.closing:
+            handle.drop()
+            return
         self._open.add(handle)
-        if context != self._started_in:
-            self._started_in = context
+        started_in = variables(context)[0]
+        if started_in is not self._started_in:
+            self._started_in = started_in
             self._line = Line(self, outside(context))
         self._line.add(action)
         self._line.poke()
 
-    def _settle(self, settled: asyncio.Future[BaseException | None], wait_for: set[Handle]) -> None:
-        self._closer = self.run.loop.create_task(self._close(settled, wait_for))
+    def _forget(self, handle: Handle) -> None:
+        self._open.discard(handle)
+        if not self._open:
+            self._wake_closer()
 
-    async def _close(self, settled: asyncio.Future[BaseException | None], wait_for: set[Handle]) -> None:
-        if wait_for:
+    def _settle(self, settled: asyncio.Future[BaseException | None]) -> None:
+        if self._closer is not None and self._closer.done():
+            settled.set_result(self._unseen)
+            return
+        self._waiters.append(settled)
+        if self._closer is None:
+            self._closer = self.run.loop.create_task(self._close())
+
+    def _settle_cancelled(self, settled: asyncio.Future[BaseException | None]) -> None:
+        self.ending = True
+        self._wake_closer()
+        self._settle(settled)
+
+    def _wake_closer(self) -> None:
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_result(None)
+
+    async def _close(self) -> None:
+        """See all children to their end, then tell those who wait for it."""
+        while self._open and not self.ending:
             self._joined = self.run.loop.create_future()
             await self._joined
         await self.end()
-        for handle in self._open:
-            handle.cancel()
+        for handle in tuple(self._open):
+            if self.outcome is None:
+                handle.drop()
+            else:
+                handle.settle(self.outcome)
         unseen = [error for error in map(Handle.unseen, self._failed) if error is not None]
-        if not settled.done():
-            settled.set_result(unseen[0] if unseen else None)
+        self._unseen = unseen[0] if unseen else None
+        self._around.inside.discard(self)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(self._unseen)
+
+
+def _group(owner: Owner) -> Group:
+    if isinstance(owner, Handle):
+        return owner.scope
+    assert isinstance(owner, Group)
+    return owner
 
 
 class _HandOver:
@@ -241,9 +381,9 @@ def current_run() -> Run | None:
     call = current_call()
     if call is None:
         return None
-    owner = call.site.owner
-    assert isinstance(owner, Group)
-    return owner.run
+    run = call.site.owner.run
+    assert isinstance(run, Run)
+    return run
 
 
 def _children() -> tuple[ChildScope, int]:
@@ -253,9 +393,7 @@ def _children() -> tuple[ChildScope, int]:
         raise InternalError("a call was started outside of any running call.")
     live = call.living()
     if live.children is None:
-        owner = call.site.owner
-        assert isinstance(owner, Group)
-        live.children = ChildScope(owner.run, owner, call)
+        live.children = ChildScope(call)
     assert isinstance(live.children, ChildScope)
     number = live.started
     live.started += 1

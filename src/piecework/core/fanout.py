@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
-from piecework.core.call import Call, Site, Target, place, site
+from piecework.core.call import Call, Owner, Site, Target, place, site
 from piecework.core.feed import Feed
 from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import FanOut, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
+from piecework.core.waiting import see_out
 
 __all__ = ("Fan", "Nester")
 
-Nester: TypeAlias = Callable[[Plan, str, Group], Coroutine[Any, Any, Outcome]]
+Nester: TypeAlias = Callable[[Plan, str, Owner], Coroutine[Any, Any, Outcome]]
 """Runs an item's plan inside a group; the scope gives it, which a fan-out must not know."""
 
 AHEAD = 1000
-"""How far an async iterable is read in advance when nothing limits the fan-out."""
+"""How far a collection of unknown size is read in advance when nothing else limits the fan-out."""
 
 _DROPPED = object()
 
@@ -48,11 +50,11 @@ class Fan(Group):
         self.lanes = [self._pool]
         self._feed: Feed | None = None
         if isinstance(action.items, AsyncIterator):
-            self._feed = Feed(action.items, self._width() or AHEAD, self._nudge)
+            self._feed = Feed(action.items, self._width() or AHEAD, self)
         else:
             self._items = action.items
         if self._sink is not None:
-            self._sink.on_room(self._nudge)
+            self._sink.on_room(self.nudge)
 
     async def perform(self) -> Outcome:
         """Run all items; see `Group.perform`."""
@@ -63,7 +65,7 @@ class Fan(Group):
             return await super().perform()
         finally:
             pump.cancel()
-            await asyncio.wait([pump])
+            await see_out([pump])
 
     @property
     def waiting(self) -> bool:
@@ -74,7 +76,7 @@ class Fan(Group):
 
     def next(self) -> Work | None:
         """Pull the next item; None when there is none now."""
-        if self._ending or not self.waiting:
+        if self.ending or not self.waiting:
             return None
         try:
             kwargs = next(self._items) if self._feed is None else self._feed.pull()
@@ -98,7 +100,7 @@ class Fan(Group):
 
     def _emptied(self) -> None:
         """The last lane is gone: if the items are too, this is the end."""
-        if not self._exhausted or self._ending:
+        if not self._exhausted or self.ending:
             return
         if self._questions:
             self.finish(Paused(tuple(self._questions)))
@@ -119,7 +121,8 @@ class Fan(Group):
         assert not isinstance(make_plan, Target)
         outcome = await self._nest(make_plan(kwargs), place(self._path, index), self)
         if isinstance(outcome, Failed):
-            outcome.error.add_note(f"in item {index} of '{self._action.name}'")
+            with suppress(Exception):
+                outcome.error.add_note(f"in item {index} of '{self._action.name}'")
         self._take(index, outcome)
 
     def _take(self, index: int, outcome: Outcome) -> None:
@@ -142,7 +145,8 @@ class Fan(Group):
 
     def _width(self) -> int | None:
         """How many items may run at once, the run's own limit included."""
-        limits = (self.run.policy.max_concurrency, self._action.max_concurrency)
+        unsized = AHEAD if self._action.size is None else None
+        limits = (self.run.policy.max_concurrency, self._action.max_concurrency, unsized)
         return min((limit for limit in limits if limit is not None), default=None)
 
     def _placed_site(self, frame: str) -> Site | None:
@@ -160,11 +164,12 @@ class Fan(Group):
             )
         return Pool(self, self, width=width, context=self.context, on_empty=self._emptied)
 
-    def _broken(self, error: Exception) -> None:
-        error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")
+    def _broken(self, error: BaseException) -> None:
+        with suppress(Exception):  # An exception may refuse attributes.
+            error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")
         self.fail_soon(Failed(error))
 
-    def _nudge(self) -> None:
+    def nudge(self) -> None:
         """Something to do may have come: more items, their end, or room in the sink. Called on the loop."""
         if self.idle is not None and self._pool.size == 0:
             self.wake()

@@ -1,29 +1,44 @@
 """An async iterable read a little ahead, for lanes that cannot await it.
 
-A fan-out whose items come from an async iterable pulls through a feed. The feed never holds more than it was told to.
+A fan-out whose items come from an async iterable pulls through a feed. The feed never holds more than it was told to,
+and closes what it reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
 
-__all__ = ("Feed",)
+__all__ = ("Feed", "Reader")
+
+
+class Reader(Protocol):
+    """The fan-out that pulls."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether it is being cancelled."""
+        ...
+
+    def nudge(self) -> None:
+        """Something came, or nothing more will."""
+        ...
 
 
 class Feed:
     """What was read and not yet pulled. Filled on the loop; pulled from the loop or, under a lock, from threads."""
 
-    def __init__(self, items: AsyncIterator[Mapping[str, object]], ahead: int, poke: Callable[[], None]) -> None:
-        """Read `items` at most `ahead` in advance; `poke` is called when something came or the items ended."""
+    def __init__(self, items: AsyncIterator[Mapping[str, object]], ahead: int, reader: Reader) -> None:
+        """Read `items` at most `ahead` in advance of `reader`."""
         self.ended = False
         """Whether everything was read."""
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What reading raised."""
         self._items = items
         self._ahead = ahead
-        self._poke = poke
+        self._reader = reader
         self._loop = asyncio.get_running_loop()
         self._read: deque[Mapping[str, object]] = deque()
         self._room: asyncio.Future[None] | None = None
@@ -42,20 +57,32 @@ class Feed:
         return item
 
     async def pump(self) -> None:
-        """Read the items to their end; run as a task beside the fan-out."""
+        """Read the items to their end, and close them; run as a task beside the fan-out."""
         try:
             async for item in self._items:
                 self._read.append(item)
-                self._poke()
-                if len(self._read) >= self._ahead:
-                    self._room = self._loop.create_future()
-                    await self._room
-        except Exception as error:
+                self._reader.nudge()
+                while len(self._read) >= self._ahead:
+                    await self._wait_for_room()
+        except BaseException as error:
+            if self._reader.closing:
+                raise
             self.error = error
+        finally:
+            await self._close()
         self.ended = True
-        self._poke()
+        self._reader.nudge()
+
+    async def _wait_for_room(self) -> None:
+        self._room = self._loop.create_future()
+        if len(self._read) >= self._ahead:  # A thread may have pulled meanwhile.
+            await self._room
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
-        self._room = None
+
+    async def _close(self) -> None:
+        close = getattr(self._items, "aclose", None)
+        if close is not None:
+            await close()

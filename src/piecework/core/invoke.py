@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from contextvars import copy_context
+from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import cast
 
-from piecework.core.call import Call, Children
+from piecework.core.call import Call, Children, Target
 from piecework.core.current import CURRENT, variables
 from piecework.core.events import CallFinished, CallStarted, Event
 from piecework.core.interrupts import Interruption
 from piecework.core.journal import Journal
-from piecework.core.limits import Limiter, lend, retake
+from piecework.core.limits import Limiter, give_back, lend, take
 from piecework.core.outcome import Done, Failed, Outcome, Paused
+from piecework.core.waiting import absorb
 from piecework.errors import NodeCancelledError
 
 __all__ = ("Door",)
+
+MOST_NOTES = 10
+"""Notes on one exception, from where on no more are added."""
 
 
 class Door:
@@ -44,10 +49,8 @@ class Door:
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
         limiter = self.limiter
-        if self.journal.crowded:
-            await self.journal.room()
-        if limiter is not None:
-            await retake(call, limiter)
+        if limiter is not None or self.journal.crowded:
+            await self._admit(call)
         if self.emit is not None:
             self.emit(CallStarted(call))
         try:
@@ -60,8 +63,23 @@ class Door:
             raise
         finally:
             if limiter is not None:
-                lend(call, limiter)
+                give_back(call, limiter)
         return self._record(call, outcome)
+
+    async def _admit(self, call: Call) -> None:
+        """Wait until the writer has caught up and there is a slot."""
+        while True:
+            try:
+                if self.journal.crowded:
+                    await self.journal.room()
+                if self.limiter is not None:
+                    await take(call, self.limiter)
+            except asyncio.CancelledError:
+                if call.site.owner.closing:
+                    raise
+                await absorb()  # Somebody cancelled a task of ours that an earlier call gave away.
+            else:
+                return
 
     def _record(self, call: Call, outcome: Outcome) -> Outcome:
         """Journal, then event; an abandoned call's fact stands already."""
@@ -104,14 +122,12 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
     target = call.site.target
     CURRENT.set(call)
     context = copy_context()
+    if target.blocking:
+        return _attempt_blocking(target, context, kwargs)
     before = variables(context)
     try:
         if target.kind == "async":
             outcome: Outcome = Done(await cast("Awaitable[object]", target.function(**kwargs)))
-        elif target.kind == "blocking":
-            return Done(context.run(target.function, **kwargs))
-        elif target.kind == "generator":
-            return Done(context.run(_chunks, target.function, kwargs))
         else:
             outcome = Done([chunk async for chunk in cast("AsyncIterable[object]", target.function(**kwargs))])
     except asyncio.CancelledError as error:
@@ -124,9 +140,25 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
         outcome = Paused(pause.questions)
     except BaseException as error:
         outcome = Failed(error)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() and not call.site.owner.closing:
+        await absorb()  # The function cancelled its own task.
     if variables(copy_context())[0] is not before[0]:
         call.site.owner.tainted()
     return outcome
+
+
+def _attempt_blocking(target: Target, context: Context, kwargs: Mapping[str, object]) -> Outcome:
+    """Run a blocking function in `context` on this thread."""
+    function: Callable[..., object] = target.function
+    try:
+        if target.kind == "generator":
+            return Done(context.run(_chunks, function, kwargs))
+        return Done(context.run(function, **kwargs))
+    except Interruption as pause:
+        return Paused(pause.questions)
+    except BaseException as error:
+        return Failed(error)
 
 
 def _chunks(function: Callable[..., object], kwargs: Mapping[str, object]) -> list[object]:
@@ -140,8 +172,10 @@ def _self_cancelled(call: Call, cause: asyncio.CancelledError) -> NodeCancelledE
 
 
 def note_place(call: Call, outcome: Failed) -> None:
-    """Write on the exception where it happened, once for each place."""
+    """Write on the exception where it happened; one that many items share names the first few places."""
+    notes: list[str] = getattr(outcome.error, "__notes__", [])
     item = "" if call.item is None else f", item {call.item}"
     note = f"in node '{call.target.name}'{item}, attempt {call.attempts} ({call.address})"
-    if note not in getattr(outcome.error, "__notes__", ()):
-        outcome.error.add_note(note)
+    if len(notes) < MOST_NOTES and note not in notes:
+        with suppress(Exception):  # An exception may refuse attributes; it is raised all the same.
+            outcome.error.add_note(note)

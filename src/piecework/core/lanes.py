@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sized
-from contextlib import suppress
 from contextvars import Context, copy_context
 from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
+from piecework.core.call import Owner
 from piecework.core.current import CURRENT
 from piecework.core.limits import lending
 from piecework.core.outcome import Failed, Outcome
 from piecework.core.run import Run
+from piecework.core.waiting import absorb, see_out
 
-__all__ = ("Group", "Lanes", "Pool", "Source", "Work")
+__all__ = ("Ending", "Group", "Lanes", "Pool", "Source", "Work")
 
 Work: TypeAlias = Coroutine[Any, Any, None]
 """One piece of work: awaited by a lane, it does everything, the handing-in included."""
-
-UNBROKEN = 0.002
-"""Seconds that a pool works without letting the loop run (law 9)."""
 
 FIRST_WIDTH = 64
 """How wide the first widening makes a pool."""
@@ -68,7 +66,23 @@ class Lanes(Protocol):
         ...
 
     async def close(self) -> None:
-        """Wait until all lanes have ended or were given up."""
+        """Wait until all lanes have ended or were given up.
+
+        Raises:
+            asyncio.CancelledError: This task was cancelled meanwhile; raised when all have ended.
+        """
+        ...
+
+
+class Ending(Protocol):
+    """Something inside a group that must end with it: the children of a call on a thread, say."""
+
+    def stop(self) -> None:
+        """Cancel what runs in it."""
+        ...
+
+    async def ended(self) -> None:
+        """Wait until nothing of it runs."""
         ...
 
 
@@ -78,7 +92,7 @@ class Group:
     lanes: list[Lanes]
     """Its pools; the first takes the performing task in."""
 
-    def __init__(self, run: Run, outer: Group | None) -> None:
+    def __init__(self, run: Run, outer: Owner | None) -> None:
         """Make a group inside of another."""
         self.run = run
         self.outer = outer
@@ -88,44 +102,52 @@ class Group:
         self.outcome: Outcome | None = None
         self.idle: asyncio.Future[None] | None = None
         """What the performing task waits for while it finds no work."""
-        self._ending = False
+        self.ending = False
+        """Whether its calls are being cancelled by its own end."""
+        self.inside: set[Ending] = set()
+        """What must end with it beside its lanes."""
         self._performer: asyncio.Task[object] | None = None
         self._interrupted = False
 
     @property
     def closing(self) -> bool:
-        """Whether the calls in it are being cancelled, by its own end or by that of a group around it."""
-        group: Group | None = self
-        while group is not None:
-            if group._ending:
-                return True
-            group = group.outer
-        return False
+        """Whether the calls in it are being cancelled, by its own end or by that of what is around it."""
+        return self.ending or (self.outer is not None and self.outer.closing)
 
     async def perform(self) -> Outcome:
         """Run the group to its end in this task and those it needs beside it.
 
         Raises:
-            asyncio.CancelledError: This task was cancelled from outside the group; all its lanes have ended.
+            asyncio.CancelledError: What is around the group is closing; all its lanes have ended.
         """
         task = self._performer = asyncio.current_task()
         assert task is not None
         try:
             self.begin()
-            while self.outcome is None:
-                await self.lanes[0].lane()
-                if self.outcome is None:
-                    self.idle = self.run.loop.create_future()
-                    await self.idle
-                    self.idle = None
+            while self.outcome is None and not self.closing:
+                await self._look_for_work()
         except asyncio.CancelledError:
             if not self._interrupted or task.uncancel() > 0:
                 raise
         finally:
             self._performer = None
             await self.end()
-        assert self.outcome is not None
+        if self.outcome is None:
+            raise asyncio.CancelledError
         return self.outcome
+
+    async def _look_for_work(self) -> None:
+        try:
+            await self.lanes[0].lane()
+            if self.outcome is None:
+                self.idle = self.run.loop.create_future()
+                await self.idle
+        except asyncio.CancelledError:
+            if self.closing:
+                raise
+            await absorb()  # Somebody cancelled this task who had it from an earlier call.
+        finally:
+            self.idle = None
 
     def begin(self) -> None:
         """What to do before the first lane looks for work."""
@@ -135,16 +157,20 @@ class Group:
         if self.outcome is not None:
             return
         self.outcome = outcome
-        self._ending = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Cancel all calls in the group; whoever performs it sees to their end."""
+        self.ending = True
         if self.idle is not None:
             self.wake()
-        elif self._performer is not None and self._performer is not asyncio.current_task():
+        elif self._performer is not None and self._performer is not asyncio.current_task() and not self._interrupted:
             self._interrupted = True
             self._performer.cancel()
 
     def fail_soon(self, outcome: Outcome) -> None:
         """Stop starting work now, and finish as soon as the loop comes to it; safe from any thread."""
-        self._ending = True
+        self.ending = True
         self.run.loop.call_soon_threadsafe(self.finish, outcome)
 
     def crash(self, error: BaseException) -> None:
@@ -163,14 +189,29 @@ class Group:
             self.idle.set_result(None)
 
     async def end(self) -> None:
-        """Cancel all lanes but the running one, and wait until they have ended."""
-        self._ending = True
+        """Cancel all lanes but the running one, and wait until they and whatever else is inside have ended.
+
+        Raises:
+            asyncio.CancelledError: This task was cancelled meanwhile; it is raised when all have ended.
+        """
+        self.ending = True
+        inside = tuple(self.inside)
+        for ending in inside:
+            ending.stop()
         for lanes in self.lanes:
             if lanes.alive:
                 lanes.cancel()
+        interrupted: asyncio.CancelledError | None = None
         for lanes in self.lanes:
             if lanes.alive:
-                await lanes.close()
+                try:
+                    await lanes.close()
+                except asyncio.CancelledError as error:
+                    interrupted = error
+        for ending in inside:
+            await ending.ended()
+        if interrupted is not None:
+            raise interrupted
 
 
 class Pool:
@@ -211,7 +252,6 @@ class Pool:
         self._finished = 0
         self._turnover = 0
         """What `finished` reaches if every lane that is at work now finishes a piece before the next tick."""
-        self._pause_at = perf_counter() + UNBROKEN
         self._ticking = False
         self._hungry = False
 
@@ -230,6 +270,7 @@ class Pool:
         if task in tainted:
             self.poke()
             return
+        turn = self._run.turn
         self.size += 1
         try:
             while (work := source.next()) is not None:
@@ -237,20 +278,17 @@ class Pool:
                     self._watch()
                 await work
                 self._finished += 1
-                if task.cancelling() and not self._group.closing:
-                    await _absorb(task)
-                if perf_counter() > self._pause_at:
-                    self._pause_at = perf_counter() + UNBROKEN
+                if perf_counter() > turn.until:
+                    turn.over()
                     await asyncio.sleep(0)
                     self._finished += 1  # A lane that pauses is not stuck.
                 if tainted and task in tainted:
                     break
         finally:
             self.size -= 1
-        if self.size == 0:
             if source.waiting:
                 self.poke()
-            elif self._on_empty is not None:
+            elif self.size == 0 and self._on_empty is not None:
                 self._on_empty()
 
     def cancel(self) -> None:
@@ -263,16 +301,9 @@ class Pool:
         """Wait until all lanes that are tasks of the pool's own have ended; they must have been cancelled.
 
         Raises:
-            asyncio.CancelledError: This task was cancelled meanwhile; it is raised when the lanes have ended.
+            asyncio.CancelledError: This task was cancelled meanwhile; raised when the lanes have ended.
         """
-        interrupted: asyncio.CancelledError | None = None
-        while pending := self.alive - {asyncio.current_task()}:
-            try:
-                await asyncio.wait(pending)
-            except asyncio.CancelledError as error:
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+        await see_out(self.alive - {asyncio.current_task()})
 
     def _spawn(self) -> None:
         limiter = self._run.door.limiter
@@ -286,8 +317,7 @@ class Pool:
         try:
             await self.lane()
         except asyncio.CancelledError:
-            if not self._group.closing:
-                raise
+            pass  # Unless the group is closing, somebody did it who had this task from an earlier call.
         except BaseException as error:
             self._group.crash(error)
 
@@ -326,11 +356,3 @@ class Pool:
     def _fed(self) -> None:
         self._hungry = False
         self._watch()
-
-
-async def _absorb(task: asyncio.Task[Any]) -> None:
-    """Swallow a cancellation of this task that nobody here asked for: the item that drew it has failed already."""
-    while task.cancelling():
-        task.uncancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.sleep(0)  # On 3.11 an uncancelled task still raises once more.

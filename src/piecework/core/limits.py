@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from piecework.core.call import Call
 from piecework.core.current import CURRENT
 
-__all__ = ("Limiter", "lend", "lending", "retake")
+__all__ = ("Limiter", "give_back", "lend", "lending", "retake", "take")
 
 T = TypeVar("T")
 
@@ -107,28 +107,45 @@ class Limiter:
             self._loop.call_soon_threadsafe(callback, waiter)
 
 
-def lend(call: Call, limiter: Limiter) -> None:
-    """Give back the slot of a call that has ended, or that starts to wait for its children."""
-    live = call.live
-    if live is not None and live.slot:
+async def take(call: Call, limiter: Limiter) -> None:
+    """Wait for a slot for a call that is about to run."""
+    if not limiter.try_acquire():
+        await limiter.acquire()
+    call.living().slot = True
+
+
+def give_back(call: Call, limiter: Limiter) -> None:
+    """Give back whatever slot a call that has ended still holds."""
+    live = call.living()
+    live.lent = False
+    if live.slot:
         live.slot = False
         limiter.release()
 
 
-async def retake(call: Call, limiter: Limiter) -> None:
-    """Wait for a slot for a call that is about to run, or whose children are there."""
+def lend(call: Call, limiter: Limiter) -> None:
+    """Give back the slot of a call that starts to wait for its children."""
     live = call.living()
-    if not live.slot:
+    if live.slot:
+        live.slot, live.lent = False, True
+        limiter.release()
+
+
+async def retake(call: Call, limiter: Limiter) -> None:
+    """Wait for the slot of a call that has lent its own and is about to go on."""
+    live = call.living()
+    if live.lent:
         if not limiter.try_acquire():
             await limiter.acquire()
-        live.slot = True
+        live.slot, live.lent = True, False
 
 
 async def lending(lane: Coroutine[Any, Any, T], limiter: Limiter) -> T:
     """Drive a lane so that its current call holds no slot while it is suspended and waits for its children.
 
     Standing below everything the lane runs, it sees each suspension, however the waiting is spelled: `await`,
-    `asyncio.gather`, `as_completed`.
+    `asyncio.gather`, `as_completed`. Tasks that a call makes for itself are covered by its slot, which is lent while
+    they wait for children and the call's own task waits for them.
     """
     return await _driven(lane, limiter)
 
@@ -144,13 +161,23 @@ def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, An
             return cast("T", stop.value)
         step, sent = lane.send, None
         call = CURRENT.get()
-        lends = call is not None and call.live is not None and call.live.awaits_children
+        live = None if call is None else call.live
+        if call is None or live is None:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                step, sent = lane.throw, error
+            continue
+        live.suspended = True
+        if live.awaits_children:
+            lend(call, limiter)
         try:
-            if call is not None and lends:
-                lend(call, limiter)
-                sent = yield waits_for
-                yield from retake(call, limiter).__await__()
-            else:
-                sent = yield waits_for
+            sent = yield waits_for
         except BaseException as error:
             step, sent = lane.throw, error
+        live.suspended = False
+        while live.lent and not call.site.owner.closing:
+            try:
+                yield from retake(call, limiter).__await__()
+            except BaseException as error:
+                step, sent = lane.throw, error

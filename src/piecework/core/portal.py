@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +25,12 @@ class _Portal:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="piecework-loop", daemon=True).start()
+        threading.Thread(target=self._serve, name="piecework-loop", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with suppress(SystemExit, KeyboardInterrupt):  # A task that raises one ends the loop's turn, not the loop.
+                self._loop.run_forever()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it; Ctrl-C cancels it and waits until it has ended."""
@@ -69,13 +75,16 @@ class _Portals:
         self._spare: list[_Portal] = []
         self._warned = False
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    @contextmanager
+    def one(self) -> Iterator[_Portal]:
+        """A portal to use for a while: the shared one, unless this code would block an event loop by waiting for it."""
         if not _on_a_loop():
-            return self._shared().run(work)
+            yield self._shared()
+            return
         self._warn()
         portal = self._take()
         try:
-            return portal.run(work)
+            yield portal
         finally:
             with self._lock:
                 self._spare.append(portal)
@@ -97,7 +106,7 @@ class _Portals:
                 "a synchronous run was started inside a coroutine: its event loop is blocked until the run has ended. "
                 "Await the asynchronous form instead.",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
 
@@ -123,19 +132,21 @@ def run_blocking(work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: The caller was interrupted; the coroutine was cancelled and has ended.
         BaseException: Whatever the coroutine raised.
     """
-    return _portals.run(work)
+    with _portals.one() as portal:
+        return portal.run(work)
 
 
 def iterate_blocking(items: AsyncGenerator[T, None]) -> Iterator[T]:
     """Iterate over an async generator from synchronous code; closing this iterator closes that one."""
-    try:
-        while True:
-            try:
-                yield run_blocking(items.__anext__())
-            except StopAsyncIteration:
-                return
-    finally:
-        run_blocking(items.aclose())
+    with _portals.one() as portal:
+        try:
+            while True:
+                try:
+                    yield portal.run(items.__anext__())
+                except StopAsyncIteration:
+                    return
+        finally:
+            portal.run(items.aclose())
 
 
 def _on_a_loop() -> bool:

@@ -6,6 +6,7 @@ Scopes, fan-outs and the scheduler read it; nothing in it is replaced while the 
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,7 +15,34 @@ from piecework.core.invoke import Door
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor
 
-__all__ = ("Run",)
+__all__ = ("Run", "Turn")
+
+
+UNBROKEN = 0.002
+"""Seconds of unbroken work after which lanes let the loop run (law 9)."""
+
+
+class Turn:
+    """How long the loop may still be kept busy in its present turn, by all lanes of a run together."""
+
+    __slots__ = ("_loop", "_over", "until")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to count now."""
+        self.until = perf_counter() + UNBROKEN
+        """When lanes are to suspend, in `time.perf_counter` seconds."""
+        self._loop = loop
+        self._over = False
+
+    def over(self) -> None:
+        """A lane has seen that the time is up: the next turn of the loop counts anew."""
+        if not self._over:
+            self._over = True
+            self._loop.call_soon(self._renew)
+
+    def _renew(self) -> None:
+        self._over = False
+        self.until = perf_counter() + UNBROKEN
 
 
 class Run(Struct, frozen=True, eq=False):
@@ -37,6 +65,9 @@ class Run(Struct, frozen=True, eq=False):
 
     policy: RunPolicy
     """The run's limits."""
+
+    turn: Turn
+    """Keeps the loop alive while lanes never suspend."""
 
     tainted: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks whose context a call has changed; no other call may start in them."""

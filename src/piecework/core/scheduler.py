@@ -11,12 +11,11 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from contextvars import Context, copy_context
 
 from msgspec import Struct
 
-from piecework.core.call import Call, place, site
+from piecework.core.call import Call, Owner, place, site
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
@@ -29,8 +28,9 @@ from piecework.core.outcome import Failed, Outcome
 from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Start
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor, Observer, RunLog
-from piecework.core.run import Run
+from piecework.core.run import Run, Turn
 from piecework.core.threads import ThreadPool
+from piecework.core.waiting import see_out
 from piecework.errors import InternalError
 
 __all__ = ("Ended", "Line", "Scope", "Setting", "perform")
@@ -86,19 +86,18 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> En
         None if limit is None else Limiter(limit, loop),
         _Told(loop, setting.observers).emit if setting.observers else None,
     )
-    run = Run(run_id, loop, threading.get_ident(), door, setting.executor, setting.policy)
+    run = Run(run_id, loop, threading.get_ident(), door, setting.executor, setting.policy, Turn(loop))
     context = copy_context()
     context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
-    performing = _to_its_end(context.run(Scope, run, None, name, plan), name)
+    scope = context.run(Scope, run, None, name, plan)
+    performing = _to_its_end(scope, name)
     driven = performing if door.limiter is None else lending(performing, door.limiter)
     task = loop.create_task(driven, context=context)
     try:
         return Ended(run_id, await asyncio.shield(task))
     except asyncio.CancelledError:
-        task.cancel()
-        while not task.done():
-            with suppress(asyncio.CancelledError):  # However often the caller is cancelled, the run ends in order.
-                await asyncio.wait([task])
+        scope.stop()
+        await see_out([task])
         raise
 
 
@@ -121,7 +120,7 @@ async def _to_its_end(scope: Scope, name: str) -> Outcome:
 class Scope(Group):
     """One plan being performed at one place."""
 
-    def __init__(self, run: Run, outer: Group | None, frame: str, plan: Plan) -> None:
+    def __init__(self, run: Run, outer: Owner | None, frame: str, plan: Plan) -> None:
         """Prepare to perform a plan; `frame` is the address that its calls are inside of."""
         super().__init__(run, outer)
         self._frame = frame
@@ -157,19 +156,24 @@ class Scope(Group):
                 return
             self._line.add(action)
 
-    async def nest(self, plan: Plan, frame: str, group: Group) -> Outcome:
-        """Perform a plan inside of a group that is inside of this scope."""
-        return await Scope(self.run, group, frame, plan).perform()
+    def owner(self, action: Action) -> Owner:
+        """What an action's calls belong to."""
+        del action
+        return self
+
+    async def nest(self, plan: Plan, frame: str, owner: Owner) -> Outcome:
+        """Perform a plan inside of something that is inside of this scope."""
+        return await Scope(self.run, owner, frame, plan).perform()
 
     async def work(self, action: Action) -> None:
         """Perform one action and feed its outcome back."""
         if type(action) is Start:
-            where = site(self, action.target, self._frame, action.name)
+            where = site(self.owner(action), action.target, self._frame, action.name)
             call = Call(where, action.item, action.turn)
             outcome = await self.run.door.invoke(call, action.kwargs)
         elif type(action) is Nest:
             frame = place(f"{self._frame}/{action.name}", action.item, action.turn)
-            outcome = await self.nest(action.plan, frame, self)
+            outcome = await self.nest(action.plan, frame, self.owner(action))
         else:
             assert type(action) is FanOut
             outcome = await self._fan_out(action)
@@ -179,8 +183,8 @@ class Scope(Group):
     async def work_on_thread(self, action: Action) -> None:
         """Perform a blocking call on the thread that drives this, and feed its outcome back on the loop."""
         assert type(action) is Start
-        call = Call(site(self, action.target, self._frame, action.name), action.item, action.turn)
-        outcome = await self.run.door.invoke(call, action.kwargs)
+        where = site(self.owner(action), action.target, self._frame, action.name)
+        outcome = await self.run.door.invoke(Call(where, action.item, action.turn), action.kwargs)
         self.run.loop.call_soon_threadsafe(self.feed_back, action.token, outcome)
 
     async def _fan_out(self, action: FanOut) -> Outcome:
@@ -200,7 +204,7 @@ class Line:
         """Make an empty line; its pools join the scope's lanes."""
         self._scope = scope
         self._context = context
-        self._ready = _Ready(scope.work)
+        self._ready = _Ready(scope, scope.work)
         self.blocking: _Ready | None = None
         self._pool = Pool(scope, self._ready, width=None, context=context)
         self._threads: ThreadPool | None = None
@@ -214,7 +218,7 @@ class Line:
             if not executor.here:
                 action.target = executor.place(action.target)
             if action.target.kind in {"blocking", "generator"}:
-                ready = self.blocking = self.blocking or _Ready(self._scope.work_on_thread)
+                ready = self.blocking = self.blocking or _Ready(self._scope, self._scope.work_on_thread)
         ready.waiting.append(action)
 
     def poke(self) -> None:
@@ -240,14 +244,17 @@ class Line:
 class _Ready:
     """Actions that wait for a lane, as a source of work."""
 
-    __slots__ = ("_begin", "waiting")
+    __slots__ = ("_begin", "_scope", "waiting")
 
-    def __init__(self, begin: Callable[[Action], Work]) -> None:
+    def __init__(self, scope: Scope, begin: Callable[[Action], Work]) -> None:
         self.waiting: deque[Action] = deque()
+        self._scope = scope
         self._begin = begin
 
     def next(self) -> Work | None:
-        return self._begin(self.waiting.popleft()) if self.waiting else None
+        if self._scope.ending or not self.waiting:
+            return None
+        return self._begin(self.waiting.popleft())
 
 
 class _Told:

@@ -36,7 +36,7 @@ class Stream:
         if len(self._arrived) < self._capacity:
             return False
         self._stopped = True
-        return True
+        return len(self._arrived) >= self._capacity  # The reader may have been here meanwhile.
 
     def put(self, index: int, outcome: Outcome) -> None:
         """Take one item's outcome; from any thread."""

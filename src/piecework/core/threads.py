@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from piecework.core.current import CURRENT
 from piecework.core.lanes import Group, Source, Work
+from piecework.core.waiting import see_out
 
 __all__ = ("Signal", "ThreadPool", "drive")
 
@@ -59,6 +60,7 @@ class ThreadPool:
         self._on_empty = on_empty
         self._lock = threading.Lock()
         self._ready: deque[Work] = deque()
+        self._stopped = False
         self._chunk = 1
         self._refilled = 0.0
         self._finished = 0
@@ -83,37 +85,40 @@ class ThreadPool:
 
     def cancel(self) -> None:
         """Stop what can be stopped: pieces not started, and threads that wait for a slot."""
-        while self._ready:
-            with suppress(IndexError):
-                self._ready.popleft().close()
+        self._stopped = True
+        self._discard()
         for lane in self.alive:
             if lane.waits_for is not None:
                 lane.waits_for.cancel()
 
     async def close(self) -> None:
-        """Wait until all threads are done, or until their grace is over: then they are given up."""
+        """Wait until all threads are done, or until their grace is over: then they are given up.
+
+        Raises:
+            asyncio.CancelledError: This task was cancelled meanwhile; raised when that is so.
+        """
         if self._timer is not None:
             self._timer.cancel()
-        interrupted: asyncio.CancelledError | None = None
-        if self.size:
-            self._empty = self._run.loop.create_future()
-            try:
-                await asyncio.wait([self._empty], timeout=self._run.policy.grace)
-            except asyncio.CancelledError as error:
-                interrupted = error
-        for lane in self.alive:
-            self._abandon(lane)
-        if interrupted is not None:
-            raise interrupted
+        loop = self._run.loop
+        empty = self._empty = loop.create_future()
+        patience = loop.call_later(self._run.policy.grace, _set, empty)
+        try:
+            await see_out([empty])
+        finally:
+            patience.cancel()
+            for lane in self.alive:
+                self._abandon(lane)
+            self.alive.clear()
 
     def take(self) -> Work | None:
         """The next piece of work, for a thread; pulled ahead a few at a time while pieces are short."""
-        while True:
+        while not self._stopped and not self._group.ending:
             with suppress(IndexError):
                 return self._ready.popleft()
             with self._lock:
                 if not self._ready and not self._refill():
                     return None
+        return None
 
     def _refill(self) -> bool:
         now = perf_counter()
@@ -124,7 +129,15 @@ class ThreadPool:
                 break
             self._ready.append(work)
         self._refilled = now
+        if self._stopped:
+            self._discard()
         return bool(self._ready)
+
+    def _discard(self) -> None:
+        """Drop pieces that were pulled and not started."""
+        while self._ready:
+            with suppress(IndexError):
+                self._ready.popleft().close()
 
     def _waiting(self) -> bool:
         return bool(self._ready) or bool(self._source.waiting)
@@ -167,7 +180,7 @@ class ThreadPool:
                 self._on_empty()
 
     def _abandon(self, lane: _Lane) -> None:
-        call = lane.context.get(CURRENT)
+        call = lane.context.get(CURRENT) if lane.working else None
         if call is not None:
             call.living().abandoned = True
             self._run.door.journal.record_cancelled(call)
@@ -189,12 +202,15 @@ class ThreadPool:
 class _Lane:
     """One thread's way through a pool's work."""
 
-    __slots__ = ("context", "pool", "waits_for")
+    __slots__ = ("context", "pool", "waits_for", "working")
 
     def __init__(self, pool: ThreadPool, context: Context) -> None:
         self.pool = pool
         self.context = context
         self.waits_for: asyncio.Future[Any] | None = None
+        """What it waits for in the middle of a piece of work, where that is no user code."""
+        self.working = False
+        """Whether it is in the middle of a piece of work."""
 
     def work(self) -> None:
         """Work until there is nothing more for now; runs on a thread."""
@@ -210,7 +226,9 @@ class _Lane:
     def _work(self) -> None:
         pool = self.pool
         while (work := pool.take()) is not None:
+            self.working = True
             drive(work, pool.loop, self)
+            self.working = False
             pool.finished()
 
 
@@ -255,6 +273,11 @@ def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, lane: _
             future = work.send(None)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class Signal:

@@ -6,7 +6,8 @@ Plans make them, fan-outs pull them. Nothing is drained in advance but the faste
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sized
+from contextlib import AsyncExitStack, aclosing
 from typing import TypeAlias
 
 from piecework.core.plan import Items
@@ -75,7 +76,7 @@ def _arguments(keys: list[str], rows: Iterable[Row], broadcast: Mapping[str, obj
 def _zip(node: str, names: list[str], values: list[Iterable[object]]) -> Iterator[Row]:
     missing = object()
     for index, row in enumerate(itertools.zip_longest(*values, fillvalue=missing)):
-        if missing in row:
+        if any(value is missing for value in row):
             raise _uneven(node, [name for name, value in zip(names, row, strict=True) if value is missing], index)
         yield row
 
@@ -89,46 +90,56 @@ def _product(values: list[Iterable[object]]) -> Iterator[Row]:
 
 
 async def _async_arguments(
-    keys: list[str], rows: AsyncIterator[Row], broadcast: Mapping[str, object]
-) -> AsyncIterator[Mapping[str, object]]:
-    async for row in rows:
-        yield {**broadcast, **dict(zip(keys, row, strict=True))}
+    keys: list[str], rows: AsyncGenerator[Row, None], broadcast: Mapping[str, object]
+) -> AsyncGenerator[Mapping[str, object], None]:
+    async with aclosing(rows):
+        async for row in rows:
+            yield {**broadcast, **dict(zip(keys, row, strict=True))}
 
 
-async def _async_zip(node: str, names: list[str], values: list[Column]) -> AsyncIterator[Row]:
-    iterators = [_as_async(value) for value in values]
-    index = 0
-    while True:
-        row: list[object] = []
-        short: list[str] = []
-        for name, iterator in zip(names, iterators, strict=True):
-            try:
-                row.append(await anext(iterator))
-            except StopAsyncIteration:
-                short.append(name)
-        if short:
-            if row:
-                raise _uneven(node, short, index)
-            return
-        yield tuple(row)
-        index += 1
+async def _async_zip(node: str, names: list[str], values: list[Column]) -> AsyncGenerator[Row, None]:
+    async with AsyncExitStack() as closing:
+        iterators = [await closing.enter_async_context(aclosing(_as_async(value))) for value in values]
+        index = 0
+        while True:
+            row: list[object] = []
+            short: list[str] = []
+            for name, iterator in zip(names, iterators, strict=True):
+                try:
+                    row.append(await anext(iterator))
+                except StopAsyncIteration:
+                    short.append(name)
+            if short:
+                if row:
+                    raise _uneven(node, short, index)
+                return
+            yield tuple(row)
+            index += 1
 
 
-async def _async_product(values: list[Column]) -> AsyncIterator[Row]:
+async def _async_product(values: list[Column]) -> AsyncGenerator[Row, None]:
     slowest, *others = values
     rest = [[value async for value in _as_async(other)] for other in others]
-    async for first in _as_async(slowest):
-        for combination in itertools.product(*rest):
-            yield (first, *combination)
+    async with aclosing(_as_async(slowest)) as firsts:
+        async for first in firsts:
+            for combination in itertools.product(*rest):
+                yield (first, *combination)
 
 
-async def _as_async(values: Column) -> AsyncIterator[object]:
-    if isinstance(values, AsyncIterable):
-        async for value in values:
-            yield value
-    else:
+async def _as_async(values: Column) -> AsyncGenerator[object, None]:
+    """Any collection as an async generator; closing it closes the collection's own iterator."""
+    if not isinstance(values, AsyncIterable):
         for value in values:
             yield value
+        return
+    iterator = aiter(values)
+    try:
+        async for value in iterator:
+            yield value
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _uneven(node: str, ended: list[str], index: int) -> MappingError:

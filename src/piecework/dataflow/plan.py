@@ -5,7 +5,7 @@ The engine performs these plans. No clock, no I/O, no await; each outcome touche
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from piecework.core.call import Target
@@ -14,7 +14,7 @@ from piecework.core.plan import Action, FanOut, Finish, Nest, Sink, Start
 from piecework.core.policy import OnError
 from piecework.dataflow.blueprint import Blueprint, Step
 from piecework.dataflow.items import map_items
-from piecework.errors import Failure, MappingError, OutputMismatchError
+from piecework.errors import Failure, OutputMismatchError
 
 __all__ = ("GraphPlan", "MapPlan")
 
@@ -62,7 +62,7 @@ class GraphPlan:
         try:
             for index in ready:
                 actions.append(_action(index, self._graph.steps[index], self._values))  # noqa: PERF401 - one frame less
-        except MappingError as error:
+        except Exception as error:
             return [Finish(Failed(error))]
         self._running += len(actions)
         if self._running > 0:
@@ -79,24 +79,27 @@ class GraphPlan:
 class MapPlan:
     """One graph run for each item of a collection; done with a list of what each run came to.
 
-    A run's place holds the dict of its outputs, or a `Failure`.
+    A run's place holds what its graph was done with, or a `Failure`; runs to be dropped are left out by `kept`.
     """
 
     def __init__(self, step: Step, inputs: Mapping[str, object], sink: Sink | None = None) -> None:
         """Begin a batch; `step` is the graph as a mapped node, `sink` takes the runs as they finish."""
-        self.given: dict[int, Mapping[str, object]] = {}
-        """The inputs of the runs pulled so far, by index."""
+        assert step.mapping is not None
         self._step = step
+        self._on_error = step.mapping.on_error
         self._inputs = inputs
         self._sink = sink
+        self._given: dict[int, Mapping[str, object]] = {}
+        self._outer = {inner: outer for outer, inner in step.arguments}
 
     def start(self) -> Sequence[Action]:
         """Start the one fan-out that this is."""
         try:
             action = _fan_out(0, self._step, self._inputs)
-        except MappingError as error:
+        except Exception as error:
             return [Finish(Failed(error))]
         action.sink = self._sink
+        action.on_error = "raise" if self._on_error == "raise" else "keep"  # Dropped last, when all are in place.
         if isinstance(action.items, AsyncIterator):
             action.items = self._noted_async(action.items)
         else:
@@ -107,7 +110,12 @@ class MapPlan:
         """All runs have ended, or one ended them all."""
         return [Finish(outcome)]
 
-    def outputs(self, value: object) -> Mapping[str, object] | Failure:
+    def inputs(self, index: int) -> Mapping[str, object]:
+        """What a run was given, by the graph's names; told once."""
+        given = self._given.pop(index, {})
+        return {self._outer[inner]: value for inner, value in given.items()}
+
+    def outputs(self, index: int, value: object) -> Mapping[str, object] | Failure:
         """The outputs of one run, by name, out of what its place holds.
 
         Raises:
@@ -115,19 +123,35 @@ class MapPlan:
         """
         if isinstance(value, Failure):
             return value
-        return dict(zip(self._step.outputs, _parts(self._step, value), strict=True))
+        try:
+            return dict(zip(self._step.outputs, _parts(self._step, value), strict=True))
+        except OutputMismatchError as error:
+            if self._on_error == "raise":
+                raise
+            return Failure(error, index)
+
+    def kept(self, outputs: Mapping[str, object] | Failure) -> bool:
+        """Whether a run has a place in the results."""
+        return self._on_error != "drop" or not isinstance(outputs, Failure)
 
     def _noted(self, items: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
         for index, kwargs in enumerate(items):
-            self.given[index] = kwargs
+            self._given[index] = kwargs
             yield kwargs
 
-    async def _noted_async(self, items: AsyncIterator[Mapping[str, object]]) -> AsyncIterator[Mapping[str, object]]:
+    async def _noted_async(
+        self, items: AsyncIterator[Mapping[str, object]]
+    ) -> AsyncGenerator[Mapping[str, object], None]:
         index = 0
-        async for kwargs in items:
-            self.given[index] = kwargs
-            yield kwargs
-            index += 1
+        try:
+            async for kwargs in items:
+                self._given[index] = kwargs
+                yield kwargs
+                index += 1
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
 
 
 def _action(index: int, step: Step, values: Mapping[str, object]) -> Action:

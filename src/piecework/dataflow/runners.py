@@ -17,6 +17,7 @@ from piecework.core.portal import iterate_blocking
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
+from piecework.core.waiting import see_out
 from piecework.dataflow.annotations import annotated_types
 from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint, compile_node
 from piecework.dataflow.graph import Graph
@@ -179,11 +180,13 @@ class AsyncRunner(_Runner):
         batch.add_done_callback(lambda _: stream.end())
         try:
             async for index, outcome in stream:
-                yield index, _streamed(run_id, plan, index, outcome)
+                result = _streamed(run_id, plan, index, outcome)
+                if result is not None:
+                    yield index, result
             _raised((await batch).outcome)
         finally:
             batch.cancel()
-            await asyncio.wait([batch])
+            await see_out([batch])
 
 
 class SyncRunner(_Runner):
@@ -295,28 +298,28 @@ def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
 def _map_result(ended: Ended, plan: MapPlan, outputs: tuple[str, ...]) -> MapResult:
     outcome = _raised(ended.outcome)
     places: Iterable[object] = outcome.value if isinstance(outcome, Done) else ()  # type: ignore[assignment]
-    results = tuple(_one_result(ended.run_id, plan, index, place) for index, place in enumerate(places))
-    return MapResult(results=results, run_id=ended.run_id, outputs=outputs)
+    results = (_one_result(ended.run_id, plan, index, place) for index, place in enumerate(places))
+    kept = tuple(result for result in results if result is not None)
+    return MapResult(results=kept, run_id=ended.run_id, outputs=outputs)
 
 
-def _one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult:
-    """The result of one run of a batch, out of what its place holds."""
-    values = plan.outputs(place)
-    given = plan.given.get(index, {})
+def _one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult | None:
+    """The result of one run of a batch, out of what its place holds; None where it is to be dropped."""
+    values, given = plan.outputs(index, place), plan.inputs(index)
+    if not plan.kept(values):
+        return None
     if isinstance(values, Failure):
         return RunResult(run_id=run_id, status="failed", values={}, inputs=given, error=values.error)
     return RunResult(run_id=run_id, status="completed", values=values, inputs=given)
 
 
-def _streamed(run_id: str, plan: MapPlan, index: int, outcome: Outcome) -> RunResult:
+def _streamed(run_id: str, plan: MapPlan, index: int, outcome: Outcome) -> RunResult | None:
     place: object = None
     if isinstance(outcome, Done):
         place = outcome.value
     elif isinstance(outcome, Failed):
         place = Failure(outcome.error, index, outcome.attempts)
-    result = _one_result(run_id, plan, index, place)
-    plan.given.pop(index, None)
-    return result
+    return _one_result(run_id, plan, index, place)
 
 
 def _raised(outcome: Outcome) -> Done | Paused:

@@ -6,6 +6,7 @@ process alive.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -28,6 +29,7 @@ class LocalExecutor:
         """Make an executor without threads; they come with the first blocking function."""
         self._idle: list[_Thread] = []
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def __repr__(self) -> str:
         """Show the class; there is nothing to set."""
@@ -39,6 +41,8 @@ class LocalExecutor:
 
     def thread(self, work: Callable[[], None]) -> None:
         """Run `work` at once on a daemon thread, an idle one if there is one."""
+        if self._process != os.getpid():  # After a fork, the threads are the parent's.
+            self._idle, self._lock, self._process = [], threading.Lock(), os.getpid()
         with self._lock:
             thread = self._idle.pop() if self._idle else None
         if thread is None:

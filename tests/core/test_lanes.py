@@ -1,0 +1,724 @@
+"""Groups and their lanes: structure, cancellation, everything in flight at once, and a loop that stays alive."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Literal
+
+import pytest
+
+from piecework import AsyncRunner, Failure, Graph, MemoryStore, NodeCancelledError, node
+from piecework.core.children import start
+from piecework.core.outcome import Done, Failed
+from tests.core.harness import (
+    OneFanOut,
+    async_target,
+    blocking_target,
+    cancelled,
+    fan,
+    others_alive,
+    run_plan,
+    within,
+)
+
+
+async def calls_of(store: MemoryStore) -> dict[str, str]:
+    """The status of each call in a store's only run, by address."""
+    (run_id,) = store._runs
+    return {fact.address: fact.status for fact in await store.read(run_id) if fact.kind == "call"}
+
+
+# --- structured -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_run_cancels_its_calls_runs_their_finally_blocks_and_keeps_what_finished() -> None:
+    closed: list[int] = []
+    busy = asyncio.Event()
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        try:
+            if item:
+                if item == 3:
+                    busy.set()
+                await asyncio.sleep(60)
+            return item
+        finally:
+            closed.append(item)
+
+    store = MemoryStore()
+    runner = AsyncRunner(store=store)
+    run = asyncio.create_task(runner.run(Graph([work.map_over("item")]), item=range(4)))
+    await within(busy.wait())
+    await cancelled(run)
+    assert sorted(closed) == [0, 1, 2, 3]
+    assert await calls_of(store) == {"graph/work[0]": "done"}
+    assert not others_alive()
+
+
+@pytest.mark.parametrize("on_error", ["raise", "keep", "drop"])
+async def test_a_cancelled_run_starts_no_further_item(on_error: Literal["raise", "keep", "drop"]) -> None:
+    started: list[int] = []
+    first = asyncio.Event()
+
+    @node(output_name="result")
+    async def work(item: int) -> None:
+        started.append(item)
+        first.set()
+        await asyncio.sleep(60)
+
+    graph = Graph([work.map_over("item", on_error=on_error, max_concurrency=1)])
+    run = asyncio.create_task(AsyncRunner().run(graph, item=range(10)))
+    await within(first.wait())
+    await cancelled(run)
+    assert started == [0]
+
+
+async def test_a_cancelled_call_is_not_recorded_as_failed() -> None:
+    started = asyncio.Event()
+
+    @node(output_name="result")
+    async def work() -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    store = MemoryStore()
+    run = asyncio.create_task(AsyncRunner(store=store).run(Graph([work])))
+    await within(started.wait())
+    await cancelled(run)
+    assert await calls_of(store) == {}
+    (run_id,) = store._runs
+    assert [fact.status for fact in await store.read(run_id) if fact.kind == "end"] == ["cancelled"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_however_often_a_run_is_cancelled_it_ends_after_its_finally_blocks(nested: bool, times: int) -> None:
+    started, closed = asyncio.Event(), False
+
+    @node(output_name="result")
+    async def work() -> None:
+        nonlocal closed
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            closed = True
+
+    @node(output_name="other")
+    async def sibling() -> None:
+        await asyncio.sleep(60)
+
+    graph = Graph([work, sibling], name="inner")
+    if nested:
+        graph = Graph([graph.as_node()])
+    run = asyncio.create_task(AsyncRunner().run(graph))
+    await within(started.wait())
+    await cancelled(run, times=times)
+    assert closed
+    assert not others_alive()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_children_end_before_their_cancelled_run_does(times: int) -> None:
+    started, closed = asyncio.Event(), False
+
+    async def child() -> None:
+        nonlocal closed
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            closed = True
+
+    @node(output_name="result")
+    async def parent() -> None:
+        await start(async_target(child), {})
+
+    run = asyncio.create_task(AsyncRunner().run(Graph([parent])))
+    await within(started.wait())
+    await cancelled(run, times=times)
+    assert closed
+    assert not others_alive()
+
+
+async def test_children_left_running_are_cancelled_with_the_run() -> None:
+    started, closed = asyncio.Event(), False
+
+    async def child() -> None:
+        nonlocal closed
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            closed = True
+
+    @node(output_name="result")
+    async def parent() -> None:
+        start(async_target(child), {})
+
+    run = asyncio.create_task(AsyncRunner().run(Graph([parent])))
+    await within(started.wait())
+    await cancelled(run)
+    assert closed
+    assert not others_alive()
+
+
+async def test_a_run_that_is_cancelled_before_it_begins_leaves_nothing_behind() -> None:
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        return item
+
+    for limit in (None, 1):
+        run = asyncio.create_task(
+            AsyncRunner(max_concurrency=limit).run(Graph([work.map_over("item")]), item=range(3))
+        )
+        await cancelled(run)
+    gc.collect()
+    assert not others_alive()
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("limit", [None, 1, 2])
+async def test_a_run_may_be_cancelled_in_any_turn_of_the_loop(turns: int, limit: int | None) -> None:
+    active = 0
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        nonlocal active
+        active += 1
+        try:
+            await asyncio.sleep(0)
+            return item
+        finally:
+            active -= 1
+
+    inner = Graph([work], name="inner")
+    graph = Graph([inner.as_node().map_over("item"), work.with_name("again").with_outputs(result="other").map_over("item")])
+    store = MemoryStore()
+    run = asyncio.create_task(AsyncRunner(max_concurrency=limit, store=store).run(graph, item=range(40)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    run.cancel()
+    await within(asyncio.wait([run]))
+    assert run.cancelled()
+    assert active == 0
+    assert not others_alive()
+    if store._runs:
+        assert set((await calls_of(store)).values()) <= {"done"}
+    gc.collect()
+
+
+async def test_a_cancellation_while_waiting_for_a_slot_leaks_none() -> None:
+    """Children are cancelled while they wait; the rest of the run still has the whole limit."""
+    at_once = most = 0
+
+    async def leaf() -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+
+    async def fails() -> None:
+        handles = [start(async_target(leaf), {}) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert handles
+        raise LookupError
+
+    @node(output_name="result")
+    async def parent() -> int:
+        handle = start(async_target(fails), {})
+        with pytest.raises(LookupError):
+            await handle
+        await asyncio.gather(*[start(async_target(leaf), {}) for _ in range(6)])
+        return most
+
+    result = await within(AsyncRunner(max_concurrency=2).run(Graph([parent])))
+    assert result["result"] == 2
+
+
+# --- a node that fails or cancels -----------------------------------------------------------------------------------
+
+
+async def test_a_failing_node_cancels_its_siblings_and_its_own_exception_is_raised_with_a_note() -> None:
+    closed = False
+    waiting = asyncio.Event()
+    error = LookupError("gone")
+
+    @node(output_name="one")
+    async def waits() -> None:
+        nonlocal closed
+        waiting.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            closed = True
+
+    @node(output_name="two")
+    async def fails() -> None:
+        await waiting.wait()
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        await within(AsyncRunner().run(Graph([waits, fails], name="g")))
+    assert caught.value is error
+    assert closed
+    assert any("'fails'" in note and "attempt 1" in note for note in error.__notes__)
+    assert not others_alive()
+
+
+async def test_the_note_of_a_failed_item_says_which() -> None:
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        return 1 // (item - 2)
+
+    inner = Graph([work, work.with_name("more").with_outputs(result="other")], name="inner")
+    for mapped in (work, inner.as_node()):
+        with pytest.raises(ZeroDivisionError) as caught:
+            await within(AsyncRunner().run(Graph([mapped.map_over("item")]), item=[1, 2, 3]))
+        (note,) = [note for note in caught.value.__notes__ if note.startswith("in node")]
+        assert "[1]" in note or "item 1" in note
+
+
+async def test_siblings_that_have_not_begun_when_a_node_fails_never_do() -> None:
+    started: list[str] = []
+
+    @node(output_name="one")
+    async def fails() -> None:
+        started.append("fails")
+        raise LookupError
+
+    @node(output_name="two")
+    async def late() -> None:
+        started.append("late")
+
+    with pytest.raises(LookupError):
+        await within(AsyncRunner().run(Graph([fails, late])))
+    assert started == ["fails"]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "keep", "drop"])
+async def test_no_item_starts_after_the_first_failure_unless_failures_are_taken(
+    on_error: Literal["raise", "keep", "drop"],
+) -> None:
+    started: list[int] = []
+    done = object()
+
+    @node(output_name="result")
+    async def work(item: int) -> object:
+        started.append(item)
+        if item == 2:
+            raise LookupError(item)
+        return done
+
+    run = AsyncRunner().run(Graph([work.map_over("item", on_error=on_error)]), item=range(6))
+    if on_error == "raise":
+        with pytest.raises(LookupError):
+            await within(run)
+        assert started == [0, 1, 2]
+        return
+    results = (await within(run))["result"]
+    assert started == list(range(6))
+    assert isinstance(results, list)
+    assert results.count(done) == 5
+    assert len(results) == (6 if on_error == "keep" else 5)
+    if on_error == "keep":
+        failure = results[2]
+        assert isinstance(failure, Failure)
+        assert (failure.index, failure.attempts, bool(failure)) == (2, 1, False)
+
+
+async def test_items_in_flight_are_cancelled_by_the_first_failure_and_what_finished_is_kept() -> None:
+    closed: list[int] = []
+    in_flight = asyncio.Barrier(4)
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        if item == 0:
+            return item
+        await in_flight.wait()
+        if item == 2:
+            raise LookupError(item)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            closed.append(item)
+        return item
+
+    store = MemoryStore()
+    with pytest.raises(LookupError):
+        await within(AsyncRunner(store=store).run(Graph([work.map_over("item")]), item=range(5)))
+    assert sorted(closed) == [1, 3, 4]
+    assert await calls_of(store) == {"graph/work[0]": "done", "graph/work[2]": "failed"}
+
+
+def raise_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+def cancel_and_return() -> None:
+    current = asyncio.current_task()
+    assert current is not None
+    current.cancel()
+
+
+def cancel_and_fail() -> None:
+    cancel_and_return()
+    raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "error"),
+    [(raise_cancelled, NodeCancelledError), (cancel_and_return, None), (cancel_and_fail, LookupError)],
+)
+@pytest.mark.parametrize("shape", ["alone", "nested", "mapped"])
+async def test_a_node_that_cancels_itself_is_a_matter_of_that_node_alone(
+    misbehave: Callable[[], None], error: type[Exception] | None, shape: str
+) -> None:
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        if item == 1:
+            misbehave()
+        return item
+
+    graph = Graph([work], name="inner")
+    if shape == "nested":
+        graph = Graph([Graph([work, work.with_name("b").with_outputs(result="b")], name="inner").as_node()])
+    if shape == "mapped":
+        graph = Graph([work.map_over("item", on_error="keep")])
+        results = (await within(AsyncRunner().run(graph, item=[0, 1, 2, 3])))["result"]
+        assert isinstance(results, list)
+        assert [results[0], *results[2:]] == [0, 2, 3]
+        assert results[1] == 1 if error is None else isinstance(results[1].error, error)
+        return
+    run = AsyncRunner().run(graph, item=1)
+    if error is None:
+        assert (await within(run))["result"] == 1
+    else:
+        with pytest.raises(error):
+            await within(run)
+    me = asyncio.current_task()
+    assert me is not None
+    assert me.cancelling() == 0
+
+
+async def test_a_node_that_awaits_after_it_cancelled_its_own_task_fails_and_the_run_goes_on() -> None:
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        if item % 2:
+            cancel_and_return()
+            await asyncio.sleep(0)
+        return item
+
+    graph = Graph([work.map_over("item", on_error="keep", max_concurrency=2)])
+    results = (await within(AsyncRunner().run(graph, item=range(6))))["result"]
+    assert isinstance(results, list)
+    assert results[::2] == [0, 2, 4]
+    assert all(isinstance(failure.error, NodeCancelledError) for failure in results[1::2])
+
+
+@pytest.mark.parametrize("limit", [None, 1, 2])
+async def test_a_task_that_a_node_kept_and_cancels_later_neither_ends_the_run_nor_loses_an_item(
+    limit: int | None,
+) -> None:
+    kept: list[asyncio.Task[object]] = []
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        current = asyncio.current_task()
+        assert current is not None
+        if item == 5:
+            for task in kept:
+                if task is not current:
+                    task.cancel()
+        kept.append(current)
+        await asyncio.sleep(0)
+        return item
+
+    graph = Graph([work.map_over("item", on_error="keep", max_concurrency=2)])
+    results = (await within(AsyncRunner(max_concurrency=limit).run(graph, item=range(12))))["result"]
+    assert isinstance(results, list)
+    assert len(results) == 12
+    assert all(
+        result == index or isinstance(result.error, NodeCancelledError) for index, result in enumerate(results)
+    )
+    assert sum(isinstance(result, Failure) for result in results) <= 2
+
+
+@pytest.mark.parametrize("kind", ["async", "blocking"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), SystemExit(3)])
+async def test_even_an_exception_that_ends_programs_is_an_outcome_until_it_reaches_the_caller(
+    kind: str, error: BaseException
+) -> None:
+    closed = False
+
+    @node(output_name="other")
+    async def waits() -> None:
+        nonlocal closed
+        try:
+            await asyncio.sleep(60)
+        finally:
+            closed = True
+
+    async def on_loop() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    def on_thread() -> None:
+        raise error
+
+    fails = node(output_name="result", name="fails")(on_loop if kind == "async" else on_thread)
+    try:
+        await within(AsyncRunner().run(Graph([waits, fails])))
+    except BaseException as caught:
+        assert caught is error
+    assert closed
+    assert not others_alive()
+
+
+@pytest.mark.parametrize("kind", ["async", "blocking", "generator"])
+async def test_a_node_that_raises_stop_iteration_fails_and_ends_nothing_early(kind: str) -> None:
+    def stops() -> None:
+        raise StopIteration("mine")
+
+    async def stops_on_loop() -> None:
+        raise StopIteration("mine")
+
+    def generates() -> object:
+        yield 1
+        stops()
+
+    functions: dict[str, Callable[..., object]] = {
+        "async": stops_on_loop,
+        "blocking": stops,
+        "generator": generates,
+    }
+    fails = node(output_name="result", name="fails")(functions[kind])
+    with pytest.raises((StopIteration, RuntimeError)) as caught:
+        await within(AsyncRunner().run(Graph([fails])))
+    chain = caught.value if caught.value.__cause__ is None else caught.value.__cause__
+    assert "mine" in repr(chain)
+
+
+@pytest.mark.parametrize("kind", ["async", "blocking"])
+async def test_an_exception_shared_by_many_items_does_not_grow_with_them(kind: str) -> None:
+    error = LookupError("shared")
+
+    async def on_loop(item: int) -> None:
+        raise error
+
+    def on_thread(item: int) -> None:
+        raise error
+
+    work = node(output_name="result", name="work")(on_loop if kind == "async" else on_thread)
+    graph = Graph([work.map_over("item", on_error="keep")])
+    results = (await within(AsyncRunner().run(graph, item=range(2000))))["result"]
+    assert isinstance(results, list)
+    assert [failure.index for failure in results] == list(range(2000))
+    assert all(failure.error is error for failure in results)
+    assert len(error.__notes__) < 20
+
+
+async def test_an_exception_that_takes_no_notes_is_still_the_one_that_is_raised() -> None:
+    class Closed(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+        def add_note(self, note: str, /) -> None:
+            raise AttributeError("no notes")
+
+    @node(output_name="result")
+    async def work() -> None:
+        raise Closed
+
+    with pytest.raises(Closed):
+        await within(AsyncRunner().run(Graph([work])))
+
+
+# --- in flight at once ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 300, 3000])
+async def test_async_items_are_all_in_flight_at_once(count: int) -> None:
+    barrier = asyncio.Barrier(count)
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        await barrier.wait()
+        return item
+
+    result = await within(AsyncRunner().run(Graph([work.map_over("item")]), item=range(count)))
+    assert result["result"] == list(range(count))
+
+
+@pytest.mark.parametrize("limit", [2, 7, 100])
+async def test_as_many_items_as_the_limit_allows_are_in_flight(limit: int) -> None:
+    for runner, width in ((AsyncRunner(max_concurrency=limit), None), (AsyncRunner(), limit)):
+        barrier = asyncio.Barrier(limit)
+
+        @node(output_name="result")
+        async def work(item: int, barrier: asyncio.Barrier) -> int:
+            await barrier.wait()
+            return item
+
+        graph = Graph([work.map_over("item", max_concurrency=width)])
+        result = await within(runner.run(graph, item=range(limit * 3), barrier=barrier))
+        assert result["result"] == list(range(limit * 3))
+
+
+async def test_independent_nodes_are_all_in_flight_at_once() -> None:
+    barrier = asyncio.Barrier(100)
+
+    @node(output_name="result")
+    async def work() -> None:
+        await barrier.wait()
+
+    nodes = [work.with_name(f"n{index}").with_outputs(result=f"r{index}") for index in range(100)]
+    await within(AsyncRunner().run(Graph(nodes)))
+
+
+async def test_items_that_change_their_context_are_all_in_flight_too() -> None:
+    """Each of them uses its lane up; the pool must stay as wide as it may be."""
+    variable: ContextVar[int] = ContextVar("variable")
+    sixth = asyncio.Event()
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        variable.set(item)
+        if item == 0:
+            await sixth.wait()
+        if item == 5:
+            sixth.set()
+        await asyncio.sleep(0)
+        return item
+
+    for runner, width in ((AsyncRunner(), 2), (AsyncRunner(max_concurrency=2), None)):
+        sixth.clear()
+        graph = Graph([work.map_over("item", max_concurrency=width)])
+        assert (await within(runner.run(graph, item=range(10))))["result"] == list(range(10))
+
+
+async def test_a_nodes_consumers_of_both_kinds_run_side_by_side() -> None:
+    """The blocking one can only end after the async one, and the other way round."""
+    loop = asyncio.get_running_loop()
+    from_loop, from_thread = asyncio.Event(), asyncio.Event()
+
+    @node(output_name="a")
+    def source() -> int:
+        return 1
+
+    @node(output_name="b")
+    async def on_loop(a: int) -> int:
+        await from_thread.wait()
+        from_loop.set()
+        return a
+
+    @node(output_name="c")
+    def on_thread(a: int) -> int:
+        loop.call_soon_threadsafe(from_thread.set)
+        asyncio.run_coroutine_threadsafe(from_loop.wait(), loop).result(4)
+        return a
+
+    for nodes in ([source, on_loop, on_thread], [source, on_thread, on_loop]):
+        from_loop.clear()
+        from_thread.clear()
+        await within(AsyncRunner().run(Graph(nodes)))
+
+
+# --- the loop stays alive -------------------------------------------------------------------------------------------
+
+
+class Heartbeat:
+    """Counts work between turns of the loop, by the processor time of its own thread."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.turns = 0
+        self._last = time.thread_time()
+        self._handle: asyncio.Handle | None = None
+
+    def __enter__(self) -> "Heartbeat":
+        self._beat()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._handle is not None
+        self._handle.cancel()
+
+    def _beat(self) -> None:
+        now = time.thread_time()
+        if self.turns:
+            self.longest = max(self.longest, now - self._last)
+        self._last = now
+        self.turns += 1
+        self._handle = asyncio.get_running_loop().call_soon(self._beat)
+
+
+@pytest.mark.parametrize("warm_up", [0, 500])
+async def test_a_fan_out_of_100k_no_ops_never_holds_the_loop_for_50_ms(warm_up: int) -> None:
+    """With a warm-up, the first items suspend, so that the pool is wide when the others do not."""
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        if item < warm_up:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return item
+
+    graph = Graph([work.map_over("item")])
+    gc.collect()
+    gc.disable()  # A collection of everything is the interpreter's pause, not ours.
+    try:
+        with Heartbeat() as heartbeat:
+            await AsyncRunner().run(graph, item=range(100_000))
+    finally:
+        gc.enable()
+    assert heartbeat.turns > 20
+    assert heartbeat.longest < 0.05
+
+
+async def test_cancelling_takes_effect_within_few_items() -> None:
+    ran = 0
+
+    @node(output_name="result")
+    async def work(item: int) -> int:
+        nonlocal ran
+        ran += 1
+        return item
+
+    run = asyncio.create_task(AsyncRunner().run(Graph([work.map_over("item")]), item=range(1_000_000)))
+    while not ran:
+        await asyncio.sleep(0)
+    run.cancel()
+    before = ran
+    await within(asyncio.wait([run]))
+    assert run.cancelled()
+    assert ran - before < 10_000
+
+
+# --- fan-outs of targets --------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_fan_out_is_done_with_an_empty_list() -> None:
+    async def work(item: int) -> int:
+        return item
+
+    for target in (async_target(work), blocking_target(len)):
+        ran = await within(run_plan(OneFanOut(fan(target, []))))
+        assert ran.outcome == Done([])
+
+
+async def test_a_fan_out_says_which_item_failed() -> None:
+    async def work(item: int) -> int:
+        raise LookupError(item)
+
+    ran = await within(run_plan(OneFanOut(fan(async_target(work), [{"item": 1}, {"item": 2}]))))
+    assert isinstance(ran.outcome, Failed)
+    assert ran.outcome.item == 0
