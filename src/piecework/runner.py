@@ -42,6 +42,8 @@ class Engine:
     ) -> None:
         """Choose what runs meet; what is not given is the default: this process, no store, no limit."""
         self._plain = policy is None and store is None and executor is None and not observers
+        self.stores = store is not None
+        """Whether runs are kept."""
         self._setting = Setting(
             executor=_here if executor is None else executor,
             policy=RunPolicy() if policy is None else policy,
@@ -49,11 +51,6 @@ class Engine:
             codec=Codec() if codec is None else codec,
             observers=tuple(observers),
         )
-
-    @property
-    def stores(self) -> bool:
-        """Whether runs are kept."""
-        return self._setting.store is not None
 
     def register(self, types: Iterable[type]) -> None:
         """Let instances of these types into the store.

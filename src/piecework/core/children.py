@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 from typing import Any, cast
 
 from piecework.core.call import Call, Owner, Target
-from piecework.core.current import CURRENT, current_call, outside, variables
+from piecework.core.current import current_call, outside, variables
 from piecework.core.interrupts import Interruption
 from piecework.core.lanes import Group
 from piecework.core.limits import lend, retake
@@ -169,11 +169,13 @@ class Handle(asyncio.Future[Any]):
 
     def _wait_on_thread(self) -> None:
         arrived = threading.Event()
-        self.run.loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
-        call, limiter = CURRENT.get(), self.run.door.limiter
-        if call is None or limiter is None:
+        call, limiter = self.scope.call, self.run.door.limiter
+        if limiter is None or not call.target.blocking:
+            # The thread is not the call's own: its slot is lent by the lane that it runs in.
+            self.run.loop.call_soon_threadsafe(self.add_done_callback, Signal(arrived))
             arrived.wait()
             return
+        self.run.loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
         lend(call, limiter)
         arrived.wait()
         if not call.site.owner.closing:

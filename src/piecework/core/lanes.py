@@ -125,7 +125,17 @@ class Group:
         try:
             self.begin()
             while self.outcome is None and not self.closing:
-                await self._look_for_work()
+                try:
+                    await self.lanes[0].lane()
+                    if self.outcome is None:
+                        self.idle = self.run.loop.create_future()
+                        await self.idle
+                except asyncio.CancelledError:
+                    if self.closing:
+                        raise
+                    await absorb()  # Somebody cancelled this task who had it from an earlier call.
+                finally:
+                    self.idle = None
         except asyncio.CancelledError:
             if not self._interrupted or task.uncancel() > 0:
                 raise
@@ -135,19 +145,6 @@ class Group:
         if self.outcome is None:
             raise asyncio.CancelledError
         return self.outcome
-
-    async def _look_for_work(self) -> None:
-        try:
-            await self.lanes[0].lane()
-            if self.outcome is None:
-                self.idle = self.run.loop.create_future()
-                await self.idle
-        except asyncio.CancelledError:
-            if self.closing:
-                raise
-            await absorb()  # Somebody cancelled this task who had it from an earlier call.
-        finally:
-            self.idle = None
 
     def begin(self) -> None:
         """What to do before the first lane looks for work."""
@@ -279,7 +276,7 @@ class Pool:
                 await work
                 self._finished += 1
                 if perf_counter() > turn.until:
-                    turn.over()
+                    turn.over(self._run.loop)
                     await asyncio.sleep(0)
                     self._finished += 1  # A lane that pauses is not stuck.
                 if tainted and task in tainted:
@@ -307,8 +304,7 @@ class Pool:
 
     def _spawn(self) -> None:
         limiter = self._run.door.limiter
-        lane = self._guarded_lane()
-        driven = lane if limiter is None else lending(lane, limiter)
+        driven = self._guarded_lane() if limiter is None else lending(self._guarded_lane, limiter)
         task = self._run.loop.create_task(driven, context=self._context.copy())
         self.alive.add(task)
         task.add_done_callback(self._ended)

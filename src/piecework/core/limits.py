@@ -140,14 +140,14 @@ async def retake(call: Call, limiter: Limiter) -> None:
         live.slot, live.lent = True, False
 
 
-async def lending(lane: Coroutine[Any, Any, T], limiter: Limiter) -> T:
-    """Drive a lane so that its current call holds no slot while it is suspended and waits for its children.
+async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter) -> T:
+    """Start and drive a lane so that its current call holds no slot while it is suspended and waits for its children.
 
     Standing below everything the lane runs, it sees each suspension, however the waiting is spelled: `await`,
     `asyncio.gather`, `as_completed`. Tasks that a call makes for itself are covered by its slot, which is lent while
     they wait for children and the call's own task waits for them.
     """
-    return await _driven(lane, limiter)
+    return await _driven(lane(), limiter)
 
 
 @coroutine

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
@@ -76,7 +76,7 @@ class _Portals:
         self._warned = False
 
     @contextmanager
-    def one(self) -> Iterator[_Portal]:
+    def one(self) -> Generator[_Portal, None, None]:
         """A portal to use for a while: the shared one, unless this code would block an event loop by waiting for it."""
         if not _on_a_loop():
             yield self._shared()

@@ -15,33 +15,30 @@ from piecework.core.invoke import Door
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor
 
-__all__ = ("Run", "Turn")
+__all__ = ("UNBROKEN", "Run", "Turn")
 
 
 UNBROKEN = 0.002
 """Seconds of unbroken work after which lanes let the loop run (law 9)."""
 
 
-class Turn:
+class Turn(Struct, eq=False):
     """How long the loop may still be kept busy in its present turn, by all lanes of a run together."""
 
-    __slots__ = ("_loop", "_over", "until")
+    until: float
+    """When lanes are to suspend, in `time.perf_counter` seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to count now."""
-        self.until = perf_counter() + UNBROKEN
-        """When lanes are to suspend, in `time.perf_counter` seconds."""
-        self._loop = loop
-        self._over = False
+    passed: bool = False
+    """Whether a lane has seen that the time is up."""
 
-    def over(self) -> None:
+    def over(self, loop: asyncio.AbstractEventLoop) -> None:
         """A lane has seen that the time is up: the next turn of the loop counts anew."""
-        if not self._over:
-            self._over = True
-            self._loop.call_soon(self._renew)
+        if not self.passed:
+            self.passed = True
+            loop.call_soon(self._renew)
 
     def _renew(self) -> None:
-        self._over = False
+        self.passed = False
         self.until = perf_counter() + UNBROKEN
 
 

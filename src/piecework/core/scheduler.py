@@ -12,6 +12,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
+from functools import partial
+from time import perf_counter
 
 from msgspec import Struct
 
@@ -28,7 +30,7 @@ from piecework.core.outcome import Failed, Outcome
 from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Start
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor, Observer, RunLog
-from piecework.core.run import Run, Turn
+from piecework.core.run import UNBROKEN, Run, Turn
 from piecework.core.threads import ThreadPool
 from piecework.core.waiting import see_out
 from piecework.errors import InternalError
@@ -86,12 +88,14 @@ async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> En
         None if limit is None else Limiter(limit, loop),
         _Told(loop, setting.observers).emit if setting.observers else None,
     )
-    run = Run(run_id, loop, threading.get_ident(), door, setting.executor, setting.policy, Turn(loop))
+    run = Run(
+        run_id, loop, threading.get_ident(), door, setting.executor, setting.policy, Turn(perf_counter() + UNBROKEN)
+    )
     context = copy_context()
     context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
     scope = context.run(Scope, run, None, name, plan)
-    performing = _to_its_end(scope, name)
-    driven = performing if door.limiter is None else lending(performing, door.limiter)
+    performing = partial(_to_its_end, scope, name)
+    driven = performing() if door.limiter is None else lending(performing, door.limiter)
     task = loop.create_task(driven, context=context)
     try:
         return Ended(run_id, await asyncio.shield(task))

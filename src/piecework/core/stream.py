@@ -1,7 +1,8 @@
 """Outcomes on their way from a fan-out to whoever reads them, a bounded number at a time.
 
 Runners give a stream to a fan-out as its sink and iterate over it. A full stream stops new items from starting; items
-that run already still hand in, so it holds at most its capacity and one outcome for each lane.
+that run already still hand in, so it holds at most its capacity, an outcome for each
+lane, and the few pieces that threads read ahead.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def annotated_types(graph: Graph) -> tuple[type, ...]:
     while waiting:
         annotation = waiting.pop()
         waiting.extend(typing.get_args(annotation))
-        if isinstance(annotation, type) and annotation not in found and _is_record(annotation):
+        if isinstance(annotation, type) and annotation not in found and _is_record(typing.cast("type", annotation)):
             found[annotation] = None
             waiting.extend(_hints(annotation))
     return tuple(found)
@@ -51,8 +51,5 @@ def _hints(owner: object) -> Iterable[object]:
 
 
 def _is_record(kind: type) -> bool:
-    return (
-        dataclasses.is_dataclass(kind)
-        or issubclass(kind, (msgspec.Struct, Enum))
-        or (hasattr(kind, "model_validate") and hasattr(kind, "model_fields"))
-    )
+    ours = dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct) or issubclass(kind, Enum)
+    return ours or (hasattr(kind, "model_validate") and hasattr(kind, "model_fields"))

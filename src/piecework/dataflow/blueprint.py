@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from piecework.core.call import Target
+from piecework.dataflow.annotations import annotated_types
 from piecework.dataflow.graph import Graph, GraphNode
 from piecework.dataflow.mapping import MapSpec
 from piecework.dataflow.node import FunctionNode, Node
@@ -72,6 +73,9 @@ class Blueprint(Struct, frozen=True, eq=False):
     outputs: tuple[str, ...]
     """What a run returns."""
 
+    types: tuple[type, ...]
+    """What its values may be made of when they are stored."""
+
 
 COMPILED: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
 """The blueprints of living graphs."""
@@ -118,6 +122,7 @@ def _compile(graph: Graph) -> Blueprint:
         edges=tuple(edges),
         consumers={name: tuple(indexes) for name, indexes in consumers.items()},
         outputs=graph.outputs,
+        types=annotated_types(graph),
     )
 
 

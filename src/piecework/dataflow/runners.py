@@ -18,7 +18,6 @@ from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
 from piecework.core.waiting import see_out
-from piecework.dataflow.annotations import annotated_types
 from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint, compile_node
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
@@ -78,9 +77,10 @@ class _Runner:
 
     def _compile(self, graph: Graph) -> Blueprint:
         """The graph compiled, and its annotated types known to the codec of a store."""
-        if self._engine.stores:
-            self._engine.register(annotated_types(graph))
-        return blueprint(graph)
+        compiled = blueprint(graph)
+        if compiled.types and self._engine.stores:
+            self._engine.register(compiled.types)
+        return compiled
 
     def __repr__(self) -> str:
         """Show the limits."""
@@ -105,7 +105,9 @@ class AsyncRunner(_Runner):
             InputConflictError: An input was given twice.
             Exception: Whatever a node raised, with a note that says which node, item and attempt.
         """
-        compiled = COMPILED.get(graph) or self._compile(graph)
+        compiled = COMPILED.get(graph) or blueprint(graph)
+        if compiled.types and self._engine.stores:
+            self._engine.register(compiled.types)
         given = dict(inputs) if inputs is not None and not named else _gather(compiled, inputs, named)
         if not compiled.required <= given.keys() <= compiled.accepted:
             check_inputs(graph, given)
@@ -197,7 +199,7 @@ class SyncRunner(_Runner):
 
     def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
         """Run a graph once; see `AsyncRunner.run`."""
-        compiled = COMPILED.get(graph) or self._compile(graph)
+        compiled = self._compile(graph)
         given = _gather(compiled, inputs, named)
         check_inputs(graph, given)
         ended = self._engine.perform_blocking(GraphPlan(compiled, given), name=compiled.name)
