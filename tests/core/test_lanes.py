@@ -223,8 +223,10 @@ async def test_a_cancellation_while_waiting_for_a_slot_leaks_none() -> None:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        await asyncio.sleep(0)
-        at_once -= 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            at_once -= 1
 
     async def fails() -> None:
         handles = [start(async_target(leaf), {}) for _ in range(5)]

@@ -7,14 +7,17 @@ its address is spelled only when somebody asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Target", "place", "site")
+__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Slot", "Target", "place", "site")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
+
+Slot: TypeAlias = Literal["none", "held", "lent"]
+"""A call's slot: not needed or not there, held, or lent while the call waits for its children."""
 
 
 class Target(Struct, frozen=True, eq=False):
@@ -23,7 +26,7 @@ class Target(Struct, frozen=True, eq=False):
     name: str
     """The node's or task's name, as the user knows it."""
 
-    function: Callable[..., object]
+    function: Callable[..., Any]
     """Called with keyword arguments only."""
 
     kind: Kind
@@ -107,8 +110,14 @@ class Call(Struct, eq=False):
     turn: int | None = None
     """Its super-step or cycle round, where there are several."""
 
+    slot: Slot = "none"
+    """Whether it holds a slot of the run's concurrency limit."""
+
+    suspended: bool = False
+    """Whether the task that runs it is suspended; told only where there is a limit."""
+
     live: Live | None = None
-    """What changes while it runs; made when something first does."""
+    """What else changes while it runs; made when something first does."""
 
     @property
     def target(self) -> Target:
@@ -137,15 +146,6 @@ class Live(Struct, eq=False):
 
     attempts: int = 1
     """The number of the attempt that runs, or of the last one."""
-
-    slot: bool = False
-    """Whether the call holds a slot of the run's concurrency limit."""
-
-    lent: bool = False
-    """Whether it has lent its slot while it waits for its children."""
-
-    suspended: bool = False
-    """Whether the task that runs it is suspended."""
 
     abandoned: bool = False
     """A blocking call that outlived its grace: its fact is `cancelled`, its late result is dropped."""

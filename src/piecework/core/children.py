@@ -16,7 +16,7 @@ from piecework.core.call import Call, Owner, Target
 from piecework.core.current import current_call, outside, variables
 from piecework.core.interrupts import Interruption
 from piecework.core.lanes import Group
-from piecework.core.limits import lend, retake
+from piecework.core.limits import lend, take
 from piecework.core.outcome import Done, Failed, Outcome
 from piecework.core.plan import Action, Nest, Plan, Start
 from piecework.core.run import Run
@@ -153,7 +153,7 @@ class Handle(asyncio.Future[Any]):
         self._awaited = True
         self.scope.awaited += 1
         call, limiter = self.scope.call, self.run.door.limiter
-        if limiter is not None and call.live is not None and call.live.suspended:
+        if limiter is not None and call.suspended:
             lend(call, limiter)  # A task that the call made began to wait while the call's own is suspended.
 
     def _unmark(self) -> None:
@@ -179,7 +179,7 @@ class Handle(asyncio.Future[Any]):
         lend(call, limiter)
         arrived.wait()
         if not call.site.owner.closing:
-            drive(retake(call, limiter), self.run.loop)
+            drive(take(call, limiter), self.run.loop)
 
 
 class ChildScope(Scope):

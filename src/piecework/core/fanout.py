@@ -51,8 +51,10 @@ class Fan(Group):
         self._feed: Feed | None = None
         if isinstance(action.items, AsyncIterator):
             self._feed = Feed(action.items, self._width() or AHEAD, self)
-        else:
-            self._items = action.items
+        self._pull = self._feed.pull if self._feed is not None else action.items.__next__
+        self._gated = self._feed is not None or self._sink is not None
+        """Whether there are times when nothing is to be pulled though the items have not ended."""
+        self._invoke = run.door.invoke
         if self._sink is not None:
             self._sink.on_room(self.nudge)
 
@@ -76,17 +78,17 @@ class Fan(Group):
 
     def next(self) -> Work | None:
         """Pull the next item; None when there is none now."""
-        if self.ending or not self.waiting:
+        if self.ending or (self._gated and not self.waiting):
             return None
         try:
-            kwargs = next(self._items) if self._feed is None else self._feed.pull()
+            kwargs = self._pull()
         except StopIteration:
             kwargs = None
         except Exception as error:
             self._broken(error)
             return None
         if kwargs is None:
-            self._exhausted = True
+            self._exhausted = self._gated = True
             if self._feed is not None and self._feed.error is not None:
                 self._broken(self._feed.error)
             return None
@@ -110,7 +112,7 @@ class Fan(Group):
             self.finish(Done(self._results))
 
     async def _call(self, call: Call, kwargs: Mapping[str, object]) -> None:
-        outcome = await self.run.door.invoke(call, kwargs)
+        outcome = await self._invoke(call, kwargs)
         if type(outcome) is Done and self._sink is None:
             self._results[call.item] = outcome.value  # type: ignore[index]  # A fan-out's items are numbered.
         else:

@@ -8,7 +8,7 @@ drive the same coroutine. It decides nothing about what runs next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import cast
@@ -18,7 +18,7 @@ from piecework.core.current import CURRENT, variables
 from piecework.core.events import CallFinished, CallStarted, Event
 from piecework.core.interrupts import Interruption
 from piecework.core.journal import Journal
-from piecework.core.limits import Limiter, give_back, lend, take
+from piecework.core.limits import Limiter, lend, take
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from piecework.core.waiting import absorb
 from piecework.errors import NodeCancelledError
@@ -32,7 +32,7 @@ MOST_NOTES = 10
 class Door:
     """What every call of a run passes."""
 
-    __slots__ = ("emit", "journal", "limiter")
+    __slots__ = ("_silent", "emit", "journal", "limiter")
 
     def __init__(self, journal: Journal, limiter: Limiter | None, emit: Callable[[Event], None] | None) -> None:
         """Make the door of a run.
@@ -45,11 +45,16 @@ class Door:
         self.journal = journal
         self.limiter = limiter
         self.emit = emit
+        self._silent = emit is None and not journal.keeps
 
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
         limiter = self.limiter
-        if limiter is not None or self.journal.crowded:
+        if self.journal.crowded:
+            await self._admit(call)
+        elif limiter is not None and limiter.try_acquire():
+            call.slot = "held"
+        elif limiter is not None:
             await self._admit(call)
         if self.emit is not None:
             self.emit(CallStarted(call))
@@ -63,7 +68,11 @@ class Door:
             raise
         finally:
             if limiter is not None:
-                give_back(call, limiter)
+                if call.slot == "held":
+                    limiter.release()
+                call.slot = "none"
+        if self._silent and type(outcome) is Done:
+            return outcome
         return self._record(call, outcome)
 
     async def _admit(self, call: Call) -> None:
@@ -120,16 +129,17 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
         asyncio.CancelledError: The task that drives this call was cancelled.
     """
     target = call.site.target
+    kind = target.kind
     CURRENT.set(call)
     context = copy_context()
-    if target.blocking:
+    if kind != "async" and target.blocking:
         return _attempt_blocking(target, context, kwargs)
     before = variables(context)
     try:
-        if target.kind == "async":
-            outcome: Outcome = Done(await cast("Awaitable[object]", target.function(**kwargs)))
+        if kind == "async":
+            outcome: Outcome = Done(await target.function(**kwargs))
         else:
-            outcome = Done([chunk async for chunk in cast("AsyncIterable[object]", target.function(**kwargs))])
+            outcome = Done([chunk async for chunk in target.function(**kwargs)])
     except asyncio.CancelledError as error:
         if call.site.owner.closing:
             raise

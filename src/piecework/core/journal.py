@@ -1,13 +1,12 @@
 """A run's log as it is written: outcomes to facts, facts to the store, in one order, many in one commit.
 
 The door records calls here, the scope fan-outs and ends. One writer task drains what has gathered while the last batch
-was being committed; it stands outside every limit. Without a store, facts are counted and dropped.
+was being committed; it stands outside every limit. Without a store, nothing is made or kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 
 from piecework.core.call import Call
@@ -37,14 +36,10 @@ class Journal:
         self._thread = threading.get_ident()
         self._pending: list[Fact] = []
         self._writer: asyncio.Task[None] | None = None
-        self._counter = itertools.count()
+        self.crowded = False
+        """Whether so much waits to be written that calls should wait for the writer."""
         self._waiters: list[asyncio.Future[None]] = []
         self._error: BaseException | None = None
-
-    @property
-    def crowded(self) -> bool:
-        """Whether so much waits to be written that calls should wait for the writer."""
-        return len(self._pending) > BATCH
 
     def record(self, call: Call, outcome: Outcome) -> Outcome:
         """Take a finished call's outcome into the log; safe from any thread.
@@ -53,7 +48,6 @@ class Journal:
             The outcome, or `Failed` with a `CodecError` when its value cannot be kept.
         """
         if not self.keeps:
-            next(self._counter)
             return outcome
         site, attempts = call.site, 1 if call.live is None else call.live.attempts
         value: bytes | None = None
@@ -96,6 +90,7 @@ class Journal:
         if not self.keeps:
             return
         self._pending.append(fact)
+        self.crowded = len(self._pending) > BATCH
         if len(self._pending) == 1:
             if threading.get_ident() == self._thread:
                 self._loop.call_soon(self._wake)  # Not at once: what comes in this turn goes into one batch.
@@ -136,6 +131,7 @@ class Journal:
                 batch = self._pending[:BATCH]
                 await self._store.append(self._run_id, batch)
                 del self._pending[: len(batch)]
+                self.crowded = len(self._pending) > BATCH
         except Exception as error:
             self._error = error
         finally:

@@ -270,9 +270,10 @@ class Pool:
         turn = self._run.turn
         self.size += 1
         try:
-            while (work := source.next()) is not None:
-                if not self._ticking and source.waiting:
-                    self._watch()
+            work = source.next()
+            if source.waiting:
+                self._watch()
+            while work is not None:
                 await work
                 self._finished += 1
                 if perf_counter() > turn.until:
@@ -281,6 +282,7 @@ class Pool:
                     self._finished += 1  # A lane that pauses is not stuck.
                 if tainted and task in tainted:
                     break
+                work = source.next()
         finally:
             self.size -= 1
             if source.waiting:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from piecework.core.call import Call
 from piecework.core.current import CURRENT
 
-__all__ = ("Limiter", "give_back", "lend", "lending", "retake", "take")
+__all__ = ("Limiter", "lend", "lending", "take")
 
 T = TypeVar("T")
 
@@ -46,10 +46,10 @@ class Limiter:
     def try_acquire(self) -> bool:
         """Take a slot if one is free and nobody waits for it."""
         with self._lock:
-            if self._free > 0:
-                self._free -= 1
-                return True
-            return False
+            if self._free <= 0:
+                return False
+            self._free -= 1
+            return True
 
     async def acquire(self) -> None:
         """Take a slot, waiting in line for it."""
@@ -108,36 +108,17 @@ class Limiter:
 
 
 async def take(call: Call, limiter: Limiter) -> None:
-    """Wait for a slot for a call that is about to run."""
-    if not limiter.try_acquire():
+    """Wait for a slot for a call that is about to run, or that has lent its own and is about to go on."""
+    if call.slot != "held":
         await limiter.acquire()
-    call.living().slot = True
-
-
-def give_back(call: Call, limiter: Limiter) -> None:
-    """Give back whatever slot a call that has ended still holds."""
-    live = call.living()
-    live.lent = False
-    if live.slot:
-        live.slot = False
-        limiter.release()
+        call.slot = "held"
 
 
 def lend(call: Call, limiter: Limiter) -> None:
     """Give back the slot of a call that starts to wait for its children."""
-    live = call.living()
-    if live.slot:
-        live.slot, live.lent = False, True
+    if call.slot == "held":
+        call.slot = "lent"
         limiter.release()
-
-
-async def retake(call: Call, limiter: Limiter) -> None:
-    """Wait for the slot of a call that has lent its own and is about to go on."""
-    live = call.living()
-    if live.lent:
-        if not limiter.try_acquire():
-            await limiter.acquire()
-        live.slot, live.lent = True, False
 
 
 async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter) -> T:
@@ -161,23 +142,22 @@ def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, An
             return cast("T", stop.value)
         step, sent = lane.send, None
         call = CURRENT.get()
-        live = None if call is None else call.live
-        if call is None or live is None:
+        if call is None:
             try:
                 sent = yield waits_for
             except BaseException as error:
                 step, sent = lane.throw, error
             continue
-        live.suspended = True
-        if live.awaits_children:
+        call.suspended = True
+        if call.live is not None and call.live.awaits_children:
             lend(call, limiter)
         try:
             sent = yield waits_for
         except BaseException as error:
             step, sent = lane.throw, error
-        live.suspended = False
-        while live.lent and not call.site.owner.closing:
+        call.suspended = False
+        while call.slot == "lent" and not call.site.owner.closing:
             try:
-                yield from retake(call, limiter).__await__()
+                yield from take(call, limiter).__await__()
             except BaseException as error:
                 step, sent = lane.throw, error

@@ -29,7 +29,7 @@ def annotated_types(graph: Graph) -> tuple[type, ...]:
     while waiting:
         annotation = waiting.pop()
         waiting.extend(typing.get_args(annotation))
-        if isinstance(annotation, type) and annotation not in found and _is_record(typing.cast("type", annotation)):
+        if isinstance(annotation, type) and annotation not in found and _is_record(annotation):
             found[annotation] = None
             waiting.extend(_hints(annotation))
     return tuple(found)
@@ -50,6 +50,6 @@ def _hints(owner: object) -> Iterable[object]:
         return getattr(owner, "__annotations__", {}).values()
 
 
-def _is_record(kind: type) -> bool:
+def _is_record(kind: type[typing.Any]) -> bool:
     ours = dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct) or issubclass(kind, Enum)
     return ours or (hasattr(kind, "model_validate") and hasattr(kind, "model_fields"))
