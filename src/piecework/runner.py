@@ -6,9 +6,9 @@ Every front end's runner, compiled graph or entrypoint has an engine and gives i
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
-from uuid import uuid4
 
 from piecework.core import scheduler
 from piecework.core.children import current_run, start_plan
@@ -63,7 +63,7 @@ class Engine:
     def run_id(self) -> str:
         """The name that a run performed from here would have."""
         run = self._surrounding()
-        return uuid4().hex if run is None else run.run_id
+        return _new_id() if run is None else run.run_id
 
     def perform(self, plan: Plan, *, name: str, run_id: str | None = None) -> Coroutine[Any, Any, Ended]:
         """Perform a plan and return how it ended.
@@ -75,7 +75,7 @@ class Engine:
             run = self._surrounding()
             if run is not None:
                 return _join(run, plan, name)
-        return scheduler.perform(plan, name=name, run_id=run_id or uuid4().hex, setting=self._setting)
+        return scheduler.perform(plan, name=name, run_id=run_id or os.urandom(16).hex(), setting=self._setting)
 
     def perform_blocking(self, plan: Plan, *, name: str) -> Ended:
         """Perform a plan from synchronous code, and return how it ended.
@@ -91,6 +91,10 @@ class Engine:
         """The run of the call that this coroutine is a part of, if plans performed here join it."""
         run = current_run()
         return run if run is not None and self._plain and _on_loop(run.loop) else None
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
 
 
 async def _join(run: Run, plan: Plan, name: str) -> Ended:

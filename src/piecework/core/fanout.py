@@ -14,7 +14,7 @@ from piecework.core.call import Call, Owner, Site, Target, place, site
 from piecework.core.feed import Feed
 from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
-from piecework.core.plan import FanOut, Plan
+from piecework.core.plan import FanOut, Items, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
 from piecework.core.waiting import see_out
@@ -48,10 +48,8 @@ class Fan(Group):
         self._site = self._placed_site(frame)
         self._pool = self._make_pool()
         self.lanes = [self._pool]
-        self._feed: Feed | None = None
-        if isinstance(action.items, AsyncIterator):
-            self._feed = Feed(action.items, self._width() or AHEAD, self)
-        self._pull = self._feed.pull if self._feed is not None else action.items.__next__
+        self._feed = self._make_feed(action.items)
+        self._pull = self._puller(action.items)
         self._gated = self._feed is not None or self._sink is not None
         """Whether there are times when nothing is to be pulled though the items have not ended."""
         self._invoke = run.door.invoke
@@ -144,6 +142,16 @@ class Fan(Group):
         else:
             self._results[index] = _DROPPED
             self._dropped = True
+
+    def _make_feed(self, items: Items) -> Feed | None:
+        return Feed(items, self._width() or AHEAD, self) if isinstance(items, AsyncIterator) else None
+
+    def _puller(self, items: Items) -> Callable[[], Mapping[str, object] | None]:
+        """What gives the next item, or None when none is there now."""
+        if self._feed is not None:
+            return self._feed.pull
+        assert not isinstance(items, AsyncIterator)
+        return items.__next__
 
     def _width(self) -> int | None:
         """How many items may run at once, the run's own limit included."""

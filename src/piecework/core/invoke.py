@@ -32,7 +32,7 @@ MOST_NOTES = 10
 class Door:
     """What every call of a run passes."""
 
-    __slots__ = ("_silent", "emit", "journal", "limiter")
+    __slots__ = ("_open", "_silent", "emit", "journal", "limiter")
 
     def __init__(self, journal: Journal, limiter: Limiter | None, emit: Callable[[Event], None] | None) -> None:
         """Make the door of a run.
@@ -45,16 +45,15 @@ class Door:
         self.journal = journal
         self.limiter = limiter
         self.emit = emit
+        self._open = limiter is None and not journal.keeps
+        """Whether no call ever has to wait here."""
         self._silent = emit is None and not journal.keeps
+        """Whether nobody is told of a call."""
 
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
         limiter = self.limiter
-        if self.journal.crowded:
-            await self._admit(call)
-        elif limiter is not None and limiter.try_acquire():
-            call.slot = "held"
-        elif limiter is not None:
+        if not (self._open or self._lets_in(call)):
             await self._admit(call)
         if self.emit is not None:
             self.emit(CallStarted(call))
@@ -74,6 +73,16 @@ class Door:
         if self._silent and type(outcome) is Done:
             return outcome
         return self._record(call, outcome)
+
+    def _lets_in(self, call: Call) -> bool:
+        """Take a slot for the call if nothing has to be waited for."""
+        if self.journal.crowded:
+            return False
+        if self.limiter is not None:
+            if not self.limiter.try_acquire():
+                return False
+            call.slot = "held"
+        return True
 
     async def _admit(self, call: Call) -> None:
         """Wait until the writer has caught up and there is a slot."""
@@ -134,7 +143,6 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
     context = copy_context()
     if kind != "async" and target.blocking:
         return _attempt_blocking(target, context, kwargs)
-    before = variables(context)
     try:
         if kind == "async":
             outcome: Outcome = Done(await target.function(**kwargs))
@@ -150,10 +158,7 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
         outcome = Paused(pause.questions)
     except BaseException as error:
         outcome = Failed(error)
-    task = asyncio.current_task()
-    if task is not None and task.cancelling() and not call.site.owner.closing:
-        await absorb()  # The function cancelled its own task.
-    if variables(copy_context())[0] is not before[0]:
+    if variables(copy_context())[0] is not variables(context)[0]:
         call.site.owner.tainted()
     return outcome
 

@@ -114,6 +114,11 @@ class Group:
         """Whether the calls in it are being cancelled, by its own end or by that of what is around it."""
         return self.ending or (self.outer is not None and self.outer.closing)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody who may has cancelled the task that performs it."""
+        return self._interrupted or (self.outer is not None and self.outer.closing)
+
     async def perform(self) -> Outcome:
         """Run the group to its end in this task and those it needs beside it.
 
@@ -276,6 +281,8 @@ class Pool:
             while work is not None:
                 await work
                 self._finished += 1
+                if task.cancelling() and not self._group.cancelled:
+                    await absorb()  # A function cancelled its own task.
                 if perf_counter() > turn.until:
                     turn.over(self._run.loop)
                     await asyncio.sleep(0)

@@ -32,33 +32,34 @@ class Limiter:
         """Make a limiter of `limit` slots whose waiters live on `loop`, the running one."""
         self.limit = limit
         self._loop = loop
-        self._free = limit
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._watchers: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
         self._thread = threading.get_ident()
+        self._slots = deque([None] * limit)  # Taking one and giving it back are atomic, so the fast path has no lock.
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._watchers: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
 
     @property
     def free(self) -> int:
         """How many slots nobody holds just now."""
-        return self._free
+        return len(self._slots)
 
     def try_acquire(self) -> bool:
         """Take a slot if one is free and nobody waits for it."""
-        with self._lock:
-            if self._free <= 0:
-                return False
-            self._free -= 1
-            return True
+        if self._waiters:
+            return False
+        try:
+            self._slots.pop()
+        except IndexError:
+            return False
+        return True
 
     async def acquire(self) -> None:
         """Take a slot, waiting in line for it."""
-        with self._lock:
-            if self._free > 0:
-                self._free -= 1
-                return
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
+        if self.try_acquire():
+            return
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        self._pass_on()  # A slot may have come back before the waiter was in line.
         try:
             await waiter
         except asyncio.CancelledError:
@@ -68,43 +69,42 @@ class Limiter:
 
     def release(self) -> None:
         """Give a slot back."""
-        watchers: list[Callable[[], None]] = []
-        with self._lock:
-            waiter = self._next_waiter()
-            if waiter is None:
-                self._free += 1
-                watchers, self._watchers = self._watchers, watchers
-        if waiter is not None:
-            self._on_loop(self._hand_over, waiter)
-        for watcher in watchers:
-            self._loop.call_soon_threadsafe(watcher)
+        self._slots.append(None)
+        if self._waiters or self._watchers:
+            self._pass_on()
 
     def when_free(self, watcher: Callable[[], None]) -> None:
         """Call `watcher` once on the loop, the next time a slot is left over."""
-        with self._lock:
-            if self._free <= 0:
-                self._watchers.append(watcher)
-                return
-        self._loop.call_soon_threadsafe(watcher)
+        self._watchers.append(watcher)
+        self._pass_on()
 
-    def _next_waiter(self) -> asyncio.Future[None] | None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():  # A cancelled waiter stays in line until its turn comes.
-                return waiter
-        return None
+    def _pass_on(self) -> None:
+        """Hand free slots to those who wait, and tell those who watch if some are left over."""
+        with self._lock:
+            served: list[asyncio.Future[None]] = []
+            while self._waiters and self._slots:
+                waiter = self._waiters.popleft()
+                if not waiter.done():  # A cancelled waiter stays in line until its turn comes.
+                    try:
+                        self._slots.pop()
+                    except IndexError:  # Somebody was faster.
+                        self._waiters.appendleft(waiter)
+                        break
+                    served.append(waiter)
+            watchers = [self._watchers.popleft() for _ in range(len(self._watchers) if self._slots else 0)]
+        for waiter in served:
+            if threading.get_ident() == self._thread:
+                self._hand_over(waiter)
+            else:
+                self._loop.call_soon_threadsafe(self._hand_over, waiter)
+        for watcher in watchers:
+            self._loop.call_soon_threadsafe(watcher)
 
     def _hand_over(self, waiter: asyncio.Future[None]) -> None:
         if waiter.done():  # It was cancelled while the slot was on its way.
             self.release()
         else:
             waiter.set_result(None)
-
-    def _on_loop(self, callback: Callable[[asyncio.Future[None]], None], waiter: asyncio.Future[None]) -> None:
-        if threading.get_ident() == self._thread:
-            callback(waiter)
-        else:
-            self._loop.call_soon_threadsafe(callback, waiter)
 
 
 async def take(call: Call, limiter: Limiter) -> None:

@@ -20,7 +20,7 @@ __all__ = ("Stream",)
 class Stream:
     """A bounded queue of `(index, outcome)`, filled from any thread and read on one loop."""
 
-    def __init__(self, capacity: int = 1000) -> None:
+    def __init__(self, capacity: int = 500) -> None:
         """Make a stream on the running loop that holds `capacity` outcomes before it is full."""
         self._capacity = capacity
         self._loop = asyncio.get_running_loop()
@@ -42,13 +42,19 @@ class Stream:
     def put(self, index: int, outcome: Outcome) -> None:
         """Take one item's outcome; from any thread."""
         self._arrived.append((index, outcome))
-        if self._reader is not None:
-            self._on_loop(self._wake)
+        reader, self._reader = self._reader, None  # The first of many wakes the reader.
+        if reader is None:
+            return
+        if threading.get_ident() == self._thread:
+            _set(reader)
+        else:
+            self._loop.call_soon_threadsafe(_set, reader)
 
     def end(self) -> None:
         """Nothing more will come; called on the loop."""
         self._ended = True
-        self._wake()
+        if self._reader is not None:
+            _set(self._reader)
 
     def on_room(self, poke: Callable[[], None]) -> None:
         """Call `poke` on the loop whenever half of a full stream has been read."""
@@ -63,9 +69,9 @@ class Stream:
         while not self._arrived:
             if self._ended:
                 raise StopAsyncIteration
-            self._reader = self._loop.create_future()
+            reader = self._reader = self._loop.create_future()
             if not self._arrived:  # A thread may have put something in between.
-                await self._reader
+                await reader
             self._reader = None
         arrived = self._arrived.popleft()
         if self._stopped and len(self._arrived) <= self._capacity // 2:
@@ -74,12 +80,7 @@ class Stream:
                 self._poke()
         return arrived
 
-    def _on_loop(self, callback: Callable[[], None]) -> None:
-        if threading.get_ident() == self._thread:
-            callback()
-        else:
-            self._loop.call_soon_threadsafe(callback)
 
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+def _set(reader: asyncio.Future[None]) -> None:
+    if not reader.done():
+        reader.set_result(None)

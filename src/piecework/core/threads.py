@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from contextvars import Context
 from time import perf_counter, process_time
@@ -74,7 +74,9 @@ class ThreadPool:
         """There may be work: see that threads take it, and that the pool widens if they are not enough."""
         if self._waiting() and not self._group.closing:
             if self.size == 0:
-                self._spawn(min(FIRST_WIDTH, self._width))
+                waiting = self._source.waiting
+                known = len(waiting) if isinstance(waiting, Sized) else FIRST_WIDTH
+                self._spawn(min(known or 1, FIRST_WIDTH, self._width))
             self._watch()
 
     async def lane(self) -> None:
@@ -113,8 +115,10 @@ class ThreadPool:
     def take(self) -> Work | None:
         """The next piece of work, for a thread; pulled ahead a few at a time while pieces are short."""
         while not self._stopped and not self._group.ending:
-            with suppress(IndexError):
+            try:
                 return self._ready.popleft()
+            except IndexError:
+                pass
             with self._lock:
                 if not self._ready and not self._refill():
                     return None

@@ -169,7 +169,7 @@ class AsyncRunner(_Runner):
     ) -> AsyncGenerator[tuple[int, RunResult], None]:
         """Run a graph once for each item of some inputs, and yield `(index, result)` as each run ends.
 
-        No new run starts while a thousand results wait to be read, so a collection may be endless. Leaving the loop
+        No new run starts while hundreds of results wait to be read, so a collection may be endless. Leaving the loop
         early, or closing the iterator, cancels the runs that still go on. Arguments and errors are those of `map`.
         """
         stream = Stream()
