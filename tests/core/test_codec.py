@@ -90,8 +90,10 @@ def alike(one: object, other: object) -> bool:
         return all(map(alike, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return all(alike(value, other[key]) for key, value in one.items())
-    if isinstance(one, (Point, Record)):
-        return all(alike(getattr(one, name), getattr(other, name)) for name in one.__match_args__)
+    if isinstance(one, Point) and isinstance(other, Point):
+        return alike((one.x, one.y), (other.x, other.y))
+    if isinstance(one, Record) and isinstance(other, Record):
+        return alike(one.parts, other.parts)
     return True
 
 
@@ -267,3 +269,26 @@ def test_fields_that_a_dataclass_makes_itself_come_back() -> None:
     ready = Codec()
     ready.register(Counted)
     assert ready.decode(ready.encode(Counted([1, 2]))) == Counted([1, 2])
+
+
+def test_a_model_whose_fields_have_other_names_outside_comes_back() -> None:
+    class Aliased(pydantic.BaseModel):
+        page_count: int = pydantic.Field(alias="pageCount")
+
+    ready = Codec()
+    ready.register(Aliased)
+    assert ready.decode(ready.encode(Aliased(pageCount=3))) == Aliased(pageCount=3)
+
+
+def test_a_frozen_dataclass_with_slots_comes_back() -> None:
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Sized:
+        text: str
+        length: int = dataclasses.field(init=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "length", len(self.text))
+
+    ready = Codec()
+    ready.register(Sized)
+    assert ready.decode(ready.encode(Sized("four"))) == Sized("four")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from piecework import AsyncRunner, Failure, Graph, MemoryStore, node
 from piecework.core.call import Target
-from piecework.core.children import Handle, start
+from piecework.core.children import start
+from piecework.core.handle import Handle
 from piecework.core.outcome import Done
 from piecework.dataflow import Node
 from tests.core.harness import OneCall, Ran, run_plan, within

@@ -91,9 +91,7 @@ def read(func: object, *, output_name: object = "out", name: object = None) -> D
         pytest.param(generator, "generator", id="generator function"),
         pytest.param(async_generator, "async_generator", id="async generator function"),
         pytest.param(functools.partial(coroutine, 1), "async", id="partial of a coroutine function"),
-        pytest.param(
-            functools.partial(functools.partial(generator), 1), "generator", id="partial of a partial"
-        ),
+        pytest.param(functools.partial(functools.partial(generator), 1), "generator", id="partial of a partial"),
         pytest.param(functools.partial(AsyncCall(), x=1), "async", id="partial of an object"),
         pytest.param(AsyncCall(), "async", id="object with async call"),
         pytest.param(AsyncGeneratorCall(), "async_generator", id="object with async generator call"),
@@ -155,9 +153,7 @@ def positional(x: int, /) -> None: ...
         (positional, "x", "'x' is positional-only"),
     ],
 )
-def test_parameters_that_no_edge_can_feed_are_refused(
-    func: Callable[..., object], parameter: str, said: str
-) -> None:
+def test_parameters_that_no_edge_can_feed_are_refused(func: Callable[..., object], parameter: str, said: str) -> None:
     with pytest.raises(NodeDefinitionError, match=said) as caught:
         read(func)
     assert [(fault.kind, fault.names) for fault in caught.value.faults] == [("bad-parameter", (parameter,))]
@@ -169,9 +165,7 @@ def test_parameters_that_no_edge_can_feed_are_refused(
     ids=["lambda", "object"],
 )
 def test_what_has_no_name_is_asked_for_one(func: object, what: str) -> None:
-    with pytest.raises(
-        NodeDefinitionError, match=rf"{what} has no name of its own. Give one: node\(..., name='...'\)"
-    ):
+    with pytest.raises(NodeDefinitionError, match=rf"{what} has no name of its own. Give one: node\(..., name='...'\)"):
         read(func)
     assert read(func, name="given").name == "given"
 
@@ -229,9 +223,7 @@ def test_a_pickled_node_that_is_gone_is_told(path: str) -> None:
         find_function(__name__, path)
 
 
-def test_a_node_is_found_again_by_the_path_it_was_stored_under(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_is_found_again_by_the_path_it_was_stored_under(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "from piecework.dataflow.node import node\n@node\ndef work(x: int) -> None: ...\n"
     (tmp_path / "stored_work.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)

@@ -150,9 +150,7 @@ def test_unbind_takes_a_binding_back() -> None:
 
 
 def test_unbinding_what_is_not_bound_tells_the_near_miss() -> None:
-    with pytest.raises(
-        UnknownInputError, match=r"nothing bound to 'topik'; bound are 'topic'. Did you mean 'topic'"
-    ):
+    with pytest.raises(UnknownInputError, match=r"nothing bound to 'topik'; bound are 'topic'. Did you mean 'topic'"):
         report.bind(topic="tides").unbind("topik")
 
 
@@ -228,9 +226,7 @@ def test_a_graph_as_a_node_has_the_graphs_name_inputs_and_outputs() -> None:
 
 
 def test_a_graph_as_a_node_has_only_the_selected_outputs_and_the_inputs_they_need() -> None:
-    made = (
-        Graph(nodes=[write, summarise.with_inputs(content="text")], name="inner").select("content").as_node()
-    )
+    made = Graph(nodes=[write, summarise.with_inputs(content="text")], name="inner").select("content").as_node()
     assert (made.inputs, made.outputs) == (("section", "style"), ("content",))
 
 
@@ -258,9 +254,7 @@ def test_a_graph_as_a_node_is_renamed_and_mapped_as_a_function_node_is() -> None
 
 
 def test_renames_before_and_after_map_over_give_the_same_node() -> None:
-    before = (
-        writer.as_node().with_inputs(section="sections").with_outputs(content="texts").map_over("sections")
-    )
+    before = writer.as_node().with_inputs(section="sections").with_outputs(content="texts").map_over("sections")
     after = writer.as_node().map_over("section").with_outputs(content="texts").with_inputs(section="sections")
     assert (before.inputs, before.outputs, before.mapping) == (after.inputs, after.outputs, after.mapping)
 
@@ -303,8 +297,7 @@ def test_a_chain_of_ten_thousand_nodes_is_built_without_recursion_in_any_order()
         return x
 
     made = [
-        node(step, output_name=f"v{index + 1}", name=f"n{index}").with_inputs(x=f"v{index}")
-        for index in range(10_000)
+        node(step, output_name=f"v{index + 1}", name=f"n{index}").with_inputs(x=f"v{index}") for index in range(10_000)
     ]
     graph = Graph(nodes=made[::-1])
     assert graph.inputs.required == ("v0",)
@@ -358,9 +351,7 @@ def test_a_graphs_inputs_survive_pickling() -> None:
 
 
 def test_the_repr_of_a_graph_is_short() -> None:
-    assert repr(report) == (
-        "<Graph 'report_generator': 3 nodes, (topic, style=...) -> sections, content, report>"
-    )
+    assert repr(report) == ("<Graph 'report_generator': 3 nodes, (topic, style=...) -> sections, content, report>")
     assert repr(Graph(nodes=[log])) == "<Graph: 1 node, (report, level=...) -> no output>"
 
 
@@ -371,7 +362,4 @@ def test_the_repr_of_a_node_made_of_a_graph_shows_its_mapping() -> None:
 
 
 def test_the_repr_of_inputs_shows_names_and_no_values() -> None:
-    assert (
-        repr(report.bind(topic="tides").inputs)
-        == "InputSpec(required=(), optional=('style',), bound=('topic',))"
-    )
+    assert repr(report.bind(topic="tides").inputs) == "InputSpec(required=(), optional=('style',), bound=('topic',))"

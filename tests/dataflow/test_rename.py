@@ -70,8 +70,7 @@ def test_an_error_shows_the_renames_before() -> None:
         ".with_outputs(x='sum')",
     )
     assert str(caught.value).endswith(
-        "Renamed so far: .with_inputs(a='first', b='second') then .with_name('worker') "
-        "then .with_outputs(x='sum')."
+        "Renamed so far: .with_inputs(a='first', b='second') then .with_name('worker') then .with_outputs(x='sum')."
     )
 
 

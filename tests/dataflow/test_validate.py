@@ -61,9 +61,7 @@ def test_an_unnamed_graph_in_place_of_a_node_is_told_to_be_named() -> None:
 
 def test_a_plain_function_in_place_of_a_node_is_told_to_be_decorated() -> None:
     (fault,) = faults_of(make)
-    assert (
-        fault.message == "nodes[0] is the plain function 'make'. Write @node(output_name=...) over its def."
-    )
+    assert fault.message == "nodes[0] is the plain function 'make'. Write @node(output_name=...) over its def."
 
 
 @pytest.mark.parametrize("item", [3, None, "plan"])
@@ -116,9 +114,7 @@ def test_different_defaults_for_one_input_are_a_fault_naming_both() -> None:
         ("write", "sketch"),
         ("style",),
     )
-    assert (
-        "has the default 'plain' in node 'write' and has the default 'bold' in node 'sketch'" in fault.message
-    )
+    assert "has the default 'plain' in node 'write' and has the default 'bold' in node 'sketch'" in fault.message
 
 
 def test_a_default_in_one_taker_and_none_in_another_is_a_fault() -> None:
@@ -175,9 +171,7 @@ DOUBTFUL = Doubtful()
         ([Doubtful()], [Doubtful()], False),
     ],
 )
-def test_defaults_are_the_same_when_identical_or_equal_without_doubt(
-    one: object, other: object, *, same: bool
-) -> None:
+def test_defaults_are_the_same_when_identical_or_equal_without_doubt(one: object, other: object, *, same: bool) -> None:
     assert same_value(one, other) is same
 
 
@@ -191,9 +185,7 @@ def test_a_node_that_takes_its_own_output_is_a_fault() -> None:
 
 
 def test_a_cycle_is_a_fault_that_shows_the_way_round() -> None:
-    (fault,) = faults_of(
-        make("start", "s", "a"), make("one", "ac", "b"), make("two", "b", "c"), make("end", "c", "d")
-    )
+    (fault,) = faults_of(make("start", "s", "a"), make("one", "ac", "b"), make("two", "b", "c"), make("end", "c", "d"))
     assert (fault.kind, fault.nodes, fault.names) == ("cycle", ("one", "two"), ("b", "c"))
     assert "nodes 'one', 'two' wait for one another ('one' -> b -> 'two' -> c -> 'one')" in fault.message
 
@@ -260,8 +252,7 @@ def test_a_missing_input_names_the_node_that_needs_it() -> None:
     with pytest.raises(MissingInputError) as caught:
         check_inputs(report, {"title": "T"})
     assert str(caught.value) == (
-        "node 'plan' needs 'topic', which no node produces. "
-        "Pass it to run(topic=...) or add a node with that output."
+        "node 'plan' needs 'topic', which no node produces. Pass it to run(topic=...) or add a node with that output."
     )
     assert (caught.value.names, caught.value.needed_by) == (("topic",), {"topic": ("plan",)})
     assert caught.value.graph == "report"
@@ -321,9 +312,7 @@ def test_an_input_that_a_node_produces_is_refused_naming_the_node() -> None:
 
 
 def test_an_output_that_nothing_takes_is_no_input_either() -> None:
-    with pytest.raises(
-        UnknownInputError, match="'report' is no input of graph 'report': node 'join' produces it"
-    ):
+    with pytest.raises(UnknownInputError, match="'report' is no input of graph 'report': node 'join' produces it"):
         check_inputs(report, {"topic": "tides", "title": "T", "report": ""})
 
 
@@ -336,3 +325,11 @@ def test_all_unknown_inputs_are_told_at_once() -> None:
 
 def test_given_values_are_not_looked_at() -> None:
     check_inputs(report, {"topic": DOUBTFUL, "title": DOUBTFUL})
+
+
+def test_keeping_failures_of_a_node_without_outputs_is_a_fault() -> None:
+    @node
+    def effect(x: int) -> None: ...
+
+    with pytest.raises(GraphError, match="no output that could hold a Failure"):
+        Graph(nodes=[effect.map_over("x", on_error="keep")])

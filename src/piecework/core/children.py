@@ -1,4 +1,4 @@
-"""Calls and plans that a running call starts itself, and the handles it waits for them by.
+"""Calls and plans that a running call starts itself.
 
 The one primitive is `start`, from the loop or from a thread. The first child makes the call's scope; the door joins it
 before the call counts as finished, so that no child outlives the call that started it.
@@ -8,178 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
-from typing import Any, cast
+from typing import cast
 
 from piecework.core.call import Call, Owner, Target
 from piecework.core.current import current_call, outside, variables
-from piecework.core.interrupts import Interruption
+from piecework.core.handle import Handle
 from piecework.core.lanes import Group
-from piecework.core.limits import lend, take
-from piecework.core.outcome import Done, Failed, Outcome
+from piecework.core.outcome import Done, Outcome
 from piecework.core.plan import Action, Nest, Plan, Start
 from piecework.core.run import Run
 from piecework.core.scheduler import Line, Scope
-from piecework.core.threads import Signal, drive
 from piecework.core.waiting import absorb, see_out
 from piecework.errors import InternalError
 
-__all__ = ("ChildScope", "Handle", "current_run", "start", "start_plan")
-
-
-class Handle(asyncio.Future[Any]):
-    """A child's result to come: `await` it in a coroutine, ask `.result()` of it on a thread.
-
-    Cancelling it cancels the child; it is done when the child has ended.
-    """
-
-    def __init__(self, scope: ChildScope) -> None:
-        """Make the handle of one child of a scope."""
-        super().__init__(loop=scope.run.loop)
-        self.scope = scope
-        """What the child is a part of."""
-        self.task: asyncio.Task[Any] | None = None
-        """The lane that runs the child, while one does."""
-        self._watchers = 0
-        self._awaited = False
-        self._cancelling = False
-        self._outcome: Outcome | None = None
-
-    @property
-    def closing(self) -> bool:
-        """Whether the child is being cancelled."""
-        return self._cancelling or self.scope.closing
-
-    @property
-    def run(self) -> Run:
-        """The services of the run that it is a part of."""
-        return self.scope.run
-
-    def tainted(self) -> None:
-        """The running task's context was changed by the child; it must run no other call."""
-        self.scope.tainted()
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Wait for the child; the call that waits lends its slot meanwhile."""
-        self._mark()  # Before the lane below sees the suspension: the task adds its callback only after it.
-        return super().__await__()
-
-    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
-        """Call `fn` when the child has ended; it counts as waiting for the child."""
-        self._watchers += 1
-        self._mark()
-        super().add_done_callback(fn, context=context)
-
-    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
-        """Call `fn` no more; a call in which nothing waits for children any longer holds its slot again."""
-        removed = super().remove_done_callback(fn)
-        self._watchers -= removed
-        if self._watchers == 0:
-            self._unmark()
-        return removed
-
-    def result(self) -> Any:
-        """The child's value; a thread waits for it, lending its call's slot meanwhile.
-
-        Raises:
-            asyncio.InvalidStateError: On the loop's own thread, before the child has ended: await it there.
-            asyncio.CancelledError: The child was cancelled.
-            Exception: What the child raised.
-        """
-        if not self.done() and threading.get_ident() != self.run.thread:
-            self._wait_on_thread()
-        return super().result()
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel the child; False when it has ended already. A blocking child goes on, but nobody waits for it."""
-        if self.done():
-            return False
-        if not self._cancelling:
-            self._cancelling = True
-            if self.task is None:
-                self.drop()
-            else:
-                self.task.cancel(msg)
-        return True
-
-    async def outcome(self) -> Outcome:
-        """How the child ended, once it has; for a coroutine, which takes the child with it when it is cancelled.
-
-        Raises:
-            asyncio.CancelledError: The child, or whoever waits for it, was cancelled.
-        """
-        await see_out([self], on_cancel=self.cancel)
-        return self._looked_at()
-
-    def outcome_on_thread(self) -> Outcome:
-        """How the child ended, once it has; for a thread, which lends its call's slot meanwhile.
-
-        Raises:
-            asyncio.CancelledError: The child was cancelled.
-        """
-        if not self.done():
-            self._wait_on_thread()
-        return self._looked_at()
-
-    def settle(self, outcome: Outcome) -> None:
-        """Hand in how the child ended; called on the loop."""
-        self._unmark()
-        if self.done():
-            return
-        self._outcome = outcome
-        if isinstance(outcome, Done):
-            self.set_result(outcome.value)
-        elif isinstance(outcome, Failed):
-            error = outcome.error
-            self.set_exception(RuntimeError(f"raised {error!r}") if isinstance(error, StopIteration) else error)
-        else:
-            self.set_exception(Interruption(outcome.questions))
-
-    def drop(self) -> None:
-        """The child was cancelled and has ended, or will have no effect; called on the loop."""
-        self._unmark()
-        super().cancel()
-
-    def unseen(self) -> BaseException | None:
-        """What the child raised, if nobody has looked at it."""
-        if self.cancelled() or not self._log_traceback:
-            return None
-        return self.exception()
-
-    def _mark(self) -> None:
-        if self._awaited or self.done():
-            return
-        self._awaited = True
-        self.scope.awaited += 1
-        call, limiter = self.scope.call, self.run.door.limiter
-        if limiter is not None and call.suspended:
-            lend(call, limiter)  # A task that the call made began to wait while the call's own is suspended.
-
-    def _unmark(self) -> None:
-        if self._awaited:
-            self._awaited = False
-            self.scope.awaited -= 1
-
-    def _looked_at(self) -> Outcome:
-        if self._outcome is None:
-            raise asyncio.CancelledError
-        self.exception()
-        return self._outcome
-
-    def _wait_on_thread(self) -> None:
-        arrived = threading.Event()
-        call, limiter = self.scope.call, self.run.door.limiter
-        if limiter is None or not call.target.blocking:
-            # The thread is not the call's own: its slot is lent by the lane that it runs in.
-            self.run.loop.call_soon_threadsafe(self.add_done_callback, Signal(arrived))
-            arrived.wait()
-            return
-        self.run.loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
-        lend(call, limiter)
-        arrived.wait()
-        if not call.site.owner.closing:
-            drive(take(call, limiter), self.run.loop)
+__all__ = ("ChildScope", "current_run", "start", "start_plan")
 
 
 class ChildScope(Scope):
@@ -335,10 +179,9 @@ class ChildScope(Scope):
 
 
 def _group(owner: Owner) -> Group:
-    if isinstance(owner, Handle):
-        return owner.scope
-    assert isinstance(owner, Group)
-    return owner
+    group = owner.scope if isinstance(owner, Handle) else owner
+    assert isinstance(group, Group)
+    return group
 
 
 class _HandOver:

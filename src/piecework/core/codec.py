@@ -8,8 +8,8 @@ calls it; a value that it cannot keep is an error that names the place.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Mapping
+from enum import Enum, Flag
 from typing import Any, cast
 
 import msgspec
@@ -34,7 +34,7 @@ class Codec:
         self._add(tuple, "tuple", list, tuple)
         self._add(set, "set", list, set)
         self._add(frozenset, "frozenset", list, frozenset)
-        self._add(int, "int", str, int)  # Only those that MessagePack cannot hold.
+        self._add(int, "int", hex, _from_hex)  # Only those that MessagePack cannot hold; decimals have a limit.
 
     def register(self, *types: type) -> None:
         """Let instances of these dataclasses, msgspec Structs, enums or pydantic models through.
@@ -57,7 +57,10 @@ class Codec:
         Raises:
             CodecError: Something in it is of a type that is not registered; names its place.
         """
-        return msgspec.msgpack.encode(self._lower(value, ""))
+        try:
+            return msgspec.msgpack.encode(self._lower(value, ""))
+        except (UnicodeError, OverflowError, RecursionError) as error:
+            raise CodecError(f"a value of type {type(value).__name__} cannot be stored: {error}") from error
 
     def decode(self, data: bytes) -> object:
         """The value that `encode` was given.
@@ -69,7 +72,7 @@ class Codec:
             return msgspec.msgpack.decode(data, ext_hook=self._raise_up)
         except CodecError:
             raise
-        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        except Exception as error:  # Also whatever a registered type makes of parts that are not its own.
             raise CodecError(f"stored bytes cannot be read: {error}") from error
 
     def _add(self, kind: type, tag: str, take_apart: Callable[[Any], object], make: Callable[[Any], object]) -> None:
@@ -79,7 +82,8 @@ class Codec:
     def _lower(self, value: object, path: str) -> object:
         """The value in terms that MessagePack knows."""
         kind = type(value)
-        if value is None or kind in {bool, float, str, bytes} or (isinstance(value, int) and value in _INT64):
+        # By type: an int's subclass has a tag of its own, and `in` a range would count up to it.
+        if value is None or kind in {bool, float, str, bytes} or (kind is int and value in _INT64):
             return value
         if kind is list:
             return self._lower_list(cast("list[object]", value), path)
@@ -125,23 +129,43 @@ class Codec:
         return make(payload)
 
 
+def _from_hex(text: str) -> int:
+    return int(text, 16)
+
+
 def _parts(kind: type[Any]) -> tuple[Callable[[Any], object], Callable[[Any], object]]:
     """How to take an instance apart and how to make one again."""
+    if issubclass(kind, Flag):
+        return (lambda member: member.value), kind  # A combination has no name of its own.
     if issubclass(kind, Enum):
         return (lambda member: member.name), (lambda name: kind[name])
     if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-        return (lambda value: {name: getattr(value, name) for name in names}), _maker(kind)
+        given = {field.name: field.init for field in dataclasses.fields(kind)}
+        return (lambda value: {name: getattr(value, name) for name in given}), _dataclass_maker(kind, given)
     if issubclass(kind, msgspec.Struct):
         return (lambda value: {name: getattr(value, name) for name in value.__struct_fields__}), _maker(kind)
     if hasattr(kind, "model_validate") and hasattr(kind, "model_fields"):  # A pydantic model, without importing it.
         fields = tuple(cast("dict[str, object]", kind.model_fields))
-        return (lambda value: {name: getattr(value, name) for name in fields}), _maker(kind)
+        return (
+            lambda value: {name: getattr(value, name) for name in fields},
+            lambda parts: kind.model_validate(parts, by_alias=False, by_name=True),
+        )
     raise CodecError(f"{kind!r} is no dataclass, msgspec Struct, enum or pydantic model: it cannot be registered.")
 
 
 def _maker(kind: type[Any]) -> Callable[[Any], object]:
     def make(parts: dict[str, object]) -> object:
         return kind(**parts)
+
+    return make
+
+
+def _dataclass_maker(kind: type[Any], given: Mapping[str, bool]) -> Callable[[Any], object]:
+    def make(parts: dict[str, object]) -> object:
+        made = kind(**{name: part for name, part in parts.items() if given.get(name, True)})
+        for name, part in parts.items():
+            if not given[name]:
+                object.__setattr__(made, name, part)  # A field that the class fills in itself, maybe frozen.
+        return made
 
     return make

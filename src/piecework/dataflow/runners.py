@@ -27,7 +27,7 @@ from piecework.dataflow.validate import check_inputs
 from piecework.errors import Failure, InputConflictError, UnknownInputError, listed
 from piecework.runner import Engine
 
-__all__ = ("AsyncRunner", "SyncRunner")
+__all__ = ("AsyncRunner", "Runner", "SyncRunner")
 
 
 class _Runner:
@@ -248,6 +248,10 @@ class SyncRunner(_Runner):
             graph, given, map_over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency
         )
         return iterate_blocking(results)
+
+
+Runner = SyncRunner
+"""The same under the name that hypergraph gives it."""
 
 
 def _gather(graph: Blueprint, inputs: Mapping[str, object] | None, named: Mapping[str, object]) -> dict[str, object]:

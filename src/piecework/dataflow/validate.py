@@ -64,6 +64,7 @@ def find_faults(nodes: tuple[Node, ...], wiring: Wiring) -> list[Fault]:
     return [
         *_duplicate_names(nodes),
         *_unresolved_mappings(nodes),
+        *_kept_nowhere(nodes),
         *_competing_producers(wiring),
         *_inconsistent_defaults(wiring),
         *_cycles(nodes, wiring),
@@ -169,6 +170,16 @@ def _unresolved_mappings(nodes: tuple[Node, ...]) -> Iterator[Fault]:
                 f"{did_you_mean(name, candidates)}{f' Renamed so far: {trail}.' if trail else ''}"
             )
             yield Fault("unknown-mapped-input", message, nodes=(node.name,), names=(name,))
+
+
+def _kept_nowhere(nodes: tuple[Node, ...]) -> Iterator[Fault]:
+    for node in nodes:
+        if node.mapping is not None and node.mapping.on_error == "keep" and not node.outputs:
+            message = (
+                f"node {node.name!r} maps with on_error='keep', but has no output that could hold a Failure. "
+                "Give it an output_name, or say on_error='drop' or 'raise'."
+            )
+            yield Fault("kept-nowhere", message, nodes=(node.name,))
 
 
 def _competing_producers(wiring: Wiring) -> Iterator[Fault]:
