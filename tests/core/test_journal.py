@@ -62,7 +62,8 @@ async def test_facts_are_stored_in_the_order_they_were_written() -> None:
         journal.write(fact(number))
     assert journal.crowded
     await within(journal.commit())
-    assert not journal.crowded
+    now_crowded: bool = journal.crowded
+    assert not now_crowded
     assert list(await store.read("run")) == [fact(number) for number in range(2 * BATCH + 5)]
     assert max(store.batches) <= BATCH
 

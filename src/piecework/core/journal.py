@@ -87,7 +87,7 @@ class Journal:
 
     def write(self, fact: Fact) -> None:
         """Queue a fact and see that the writer runs."""
-        if not self.keeps:
+        if not self.keeps or self._error is not None:
             return
         self._pending.append(fact)
         self.crowded = len(self._pending) > BATCH
@@ -120,7 +120,7 @@ class Journal:
     def _wake(self) -> None:
         if self._writer is None and self._error is None and self._pending:
             self._writer = self._loop.create_task(self._write())
-        elif self._waiters and not self._pending:
+        elif self._waiters and (self._error is not None or not self._pending):
             self._let_go()
 
     async def _write(self) -> None:
@@ -134,6 +134,8 @@ class Journal:
                 self.crowded = len(self._pending) > BATCH
         except Exception as error:
             self._error = error
+            self._pending.clear()  # Nothing more is written, so nobody waits for room.
+            self.crowded = False
         finally:
             self._writer = None
             if self._waiters:
@@ -149,5 +151,13 @@ class Journal:
 def _told(outcome: Outcome) -> tuple[Status, str | None]:
     """An outcome's status, and its error in words."""
     if isinstance(outcome, Failed):
-        return "failed", f"{type(outcome.error).__name__}: {outcome.error}"
+        return "failed", _in_words(outcome.error)
     return ("done" if isinstance(outcome, Done) else "paused"), None
+
+
+def _in_words(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # The exception's own text may fail; that it happened must be told all the same.
+        return kind

@@ -198,8 +198,13 @@ class ThreadPool:
         self._timer = None
         if self._group.closing or not self._waiting() or self.size >= self._width:
             return
+        limiter = self._run.door.limiter
+        if limiter is not None and limiter.free <= 0:
+            limiter.when_free(self._watch)  # More threads would only wait for slots.
+            return
         if self._gauge.stuck(self._finished, self.size):
-            self._spawn(min(3 * self.size, self._width - self.size))
+            most = self._width - self.size if limiter is None else min(limiter.free, self._width - self.size)
+            self._spawn(min(3 * self.size, most))
         self._watch()
 
 

@@ -82,7 +82,13 @@ COMPILED: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
 
 
 def blueprint(graph: Graph) -> Blueprint:
-    """The graph, compiled; remembered as long as the graph lives."""
+    """The graph, compiled; remembered as long as the graph lives.
+
+    Raises:
+        TypeError: It is no graph.
+    """
+    if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance] - not everyone checks types
+        raise TypeError(f"a runner runs a graph, not {graph!r}. Write Graph(nodes=[...]) around it.")
     known = COMPILED.get(graph)
     if known is None:
         known = COMPILED[graph] = _compile(graph)

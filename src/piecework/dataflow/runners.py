@@ -108,7 +108,7 @@ class AsyncRunner(_Runner):
         compiled = COMPILED.get(graph) or blueprint(graph)
         if compiled.types and self._engine.stores:
             self._engine.register(compiled.types)
-        given = dict(inputs) if inputs is not None and not named else _gather(compiled, inputs, named)
+        given = _gather(compiled, inputs, named) if named or inputs.__class__ is not dict else {**(inputs or {})}
         if not compiled.required <= given.keys() <= compiled.accepted:
             check_inputs(graph, given)
         ended = await self._engine.perform(GraphPlan(compiled, given), name=compiled.name)
@@ -260,6 +260,8 @@ def _gather(graph: Blueprint, inputs: Mapping[str, object] | None, named: Mappin
     if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.accepted:
         inputs = cast("Mapping[str, object]", keyword)
         named = {name: value for name, value in named.items() if name != "inputs"}
+    if not isinstance(inputs, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance] - as in blueprint
+        raise TypeError(f"inputs are a mapping of names to values, not {inputs!r}: run(graph, {{'topic': 'x'}}).")
     given = {} if inputs is None else dict(inputs)
     if not given.keys().isdisjoint(named):
         raise InputConflictError(names=tuple(name for name in named if name in given))
