@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from piecework.core import scheduler
 from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
+from piecework.core.handle import wait_lending
 from piecework.core.plan import Plan
 from piecework.core.policy import RunPolicy
-from piecework.core.portal import run_blocking
+from piecework.core.portal import Portal, iterate_blocking, run_blocking
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.run import Run
 from piecework.core.scheduler import Ended, Setting
 from piecework.executors.local import LocalExecutor
 
 __all__ = ("Ended", "Engine")
+
+T = TypeVar("T")
 
 _here = LocalExecutor()
 """The default executor; all runs of the process share its threads."""
@@ -86,6 +90,13 @@ class Engine:
         if run is not None and self._plain and _on_loop(None):
             return Ended(run.run_id, start_plan(plan, name=name).outcome_on_thread())
         return run_blocking(self.perform(plan, name=name))
+
+    def iterate_blocking(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
+        """Iterate from synchronous code over what plans come to that are performed meanwhile; joins as above."""
+        run, call = current_run(), CURRENT.get()
+        if run is not None and call is not None and self._plain and _on_loop(None):
+            return iterate_blocking(items, Portal(run.loop, partial(wait_lending, call, run)))
+        return iterate_blocking(items)
 
     def _surrounding(self) -> Run | None:
         """The run of the call that this coroutine is a part of, if plans performed here join it."""

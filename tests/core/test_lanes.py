@@ -12,6 +12,7 @@ import pytest
 from piecework import AsyncRunner, Failure, Graph, MemoryStore, NodeCancelledError, node
 from piecework.core.children import start
 from piecework.core.outcome import Done, Failed
+from piecework.dataflow import Node
 from tests.core.harness import (
     OneFanOut,
     async_target,
@@ -628,7 +629,8 @@ async def test_a_nodes_consumers_of_both_kinds_run_side_by_side() -> None:
         asyncio.run_coroutine_threadsafe(from_loop.wait(), loop).result(4)
         return a
 
-    for nodes in ([source, on_loop, on_thread], [source, on_thread, on_loop]):
+    orders: list[list[Node]] = [[source, on_loop, on_thread], [source, on_thread, on_loop]]
+    for nodes in orders:
         from_loop.clear()
         from_thread.clear()
         await within(AsyncRunner().run(Graph(nodes)))

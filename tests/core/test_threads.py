@@ -137,7 +137,8 @@ async def test_the_slot_of_an_abandoned_child_returns_when_it_really_ends() -> N
         first = start(async_target(quick), {})
         second = start(async_target(quick), {})
         loop.call_later(0.02, release.set)
-        return await first + await second
+        total: int = await first + await second
+        return total
 
     result = await within(AsyncRunner(max_concurrency=2, grace=0.02).run(Graph([parent])))
     assert result["result"] == 2

@@ -20,7 +20,7 @@ from piecework.core.run import Run
 from piecework.core.threads import Signal, drive
 from piecework.core.waiting import see_out
 
-__all__ = ("Handle", "Siblings")
+__all__ = ("Handle", "Siblings", "wait_lending")
 
 
 class Siblings(Protocol):
@@ -186,14 +186,20 @@ class Handle(asyncio.Future[Any]):
 
     def _wait_on_thread(self) -> None:
         arrived = threading.Event()
-        call, limiter = self.scope.call, self.run.door.limiter
-        if limiter is None or not call.target.blocking:
-            # The thread is not the call's own: its slot is lent by the lane that it runs in.
-            self.run.loop.call_soon_threadsafe(self.add_done_callback, Signal(arrived))
-            arrived.wait()
-            return
-        self.run.loop.call_soon_threadsafe(super().add_done_callback, Signal(arrived))
-        lend(call, limiter)
+        call = self.scope.call
+        # Where the thread is not the call's own, the lane that the call runs in lends its slot for what it watches.
+        watch = super().add_done_callback if call.target.blocking else self.add_done_callback
+        self.run.loop.call_soon_threadsafe(watch, Signal(arrived))
+        wait_lending(call, self.run, arrived)
+
+
+def wait_lending(call: Call, run: Run, arrived: threading.Event) -> None:
+    """Wait on a thread of a running call; a blocking call lends its slot meanwhile."""
+    limiter = run.door.limiter
+    if limiter is None or not call.target.blocking:
         arrived.wait()
-        if not call.site.owner.closing:
-            drive(take(call, limiter), self.run.loop)
+        return
+    lend(call, limiter)
+    arrived.wait()
+    if not call.site.owner.closing:
+        drive(take(call, limiter), run.loop)

@@ -156,8 +156,19 @@ def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, An
         except BaseException as error:
             step, sent = lane.throw, error
         call.suspended = False
-        while call.slot == "lent" and not call.site.owner.closing:
+        while call.slot == "lent" and not _goes_on_without(call, limiter):
             try:
                 yield from take(call, limiter).__await__()
             except BaseException as error:
                 step, sent = lane.throw, error
+
+
+def _goes_on_without(call: Call, limiter: Limiter) -> bool:
+    """Whether a call that has lent its slot and is resumed need not wait for one.
+
+    It was woken though children that it waits for still run, as by a timeout: were all slots theirs, it could never
+    cancel them. So it goes on with its slot still lent, and takes one when it is resumed and waits for them no longer.
+    """
+    if call.site.owner.closing:
+        return True
+    return call.live is not None and call.live.awaits_children and limiter.free == 0

@@ -10,39 +10,48 @@ import asyncio
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-__all__ = ("iterate_blocking", "run_blocking")
+__all__ = ("Portal", "iterate_blocking", "run_blocking")
 
 T = TypeVar("T")
 
 
-class _Portal:
-    """One loop on one daemon thread."""
+class Portal:
+    """The way in to one loop, which runs on another thread."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._serve, name="piecework-loop", daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            with suppress(SystemExit, KeyboardInterrupt):  # A task that raises one ends the loop's turn, not the loop.
-                self._loop.run_forever()
+    def __init__(self, loop: asyncio.AbstractEventLoop, wait: Callable[[threading.Event], object]) -> None:
+        """Make the way in to a running loop; `wait` is how this side waits."""
+        self._loop = loop
+        self._wait = wait
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it; Ctrl-C cancels it and waits until it has ended."""
         visit = _Visit(work)
         self._loop.call_soon_threadsafe(visit.begin, context=copy_context())
         try:
-            visit.ended.wait()
+            self._wait(visit.ended)
         except BaseException:  # Ctrl-C; a second one while waiting goes through at once.
             self._loop.call_soon_threadsafe(visit.cancel)
             visit.ended.wait()
             raise
         return visit.result()
+
+
+def _open() -> Portal:
+    """A portal to a new loop on a daemon thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=_serve, args=(loop,), name="piecework-loop", daemon=True).start()
+    return Portal(loop, threading.Event.wait)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        with suppress(SystemExit, KeyboardInterrupt):  # A task that raises one ends the loop's turn, not the loop.
+            loop.run_forever()
 
 
 class _Visit(Generic[T]):
@@ -71,12 +80,12 @@ class _Portals:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._main: _Portal | None = None
-        self._spare: list[_Portal] = []
+        self._main: Portal | None = None
+        self._spare: list[Portal] = []
         self._warned = False
 
     @contextmanager
-    def one(self) -> Generator[_Portal, None, None]:
+    def one(self) -> Generator[Portal, None, None]:
         """A portal to use for a while: the shared one, unless this code would block an event loop by waiting for it."""
         if not _on_a_loop():
             yield self._shared()
@@ -89,15 +98,15 @@ class _Portals:
             with self._lock:
                 self._spare.append(portal)
 
-    def _shared(self) -> _Portal:
+    def _shared(self) -> Portal:
         with self._lock:
             if self._main is None:
-                self._main = _Portal()
+                self._main = _open()
             return self._main
 
-    def _take(self) -> _Portal:
+    def _take(self) -> Portal:
         with self._lock:
-            return self._spare.pop() if self._spare else _Portal()
+            return self._spare.pop() if self._spare else _open()
 
     def _warn(self) -> None:
         if not self._warned:
@@ -136,17 +145,22 @@ def run_blocking(work: Coroutine[Any, Any, T]) -> T:
         return portal.run(work)
 
 
-def iterate_blocking(items: AsyncGenerator[T, None]) -> Iterator[T]:
-    """Iterate over an async generator from synchronous code; closing this iterator closes that one."""
-    with _portals.one() as portal:
+def iterate_blocking(items: AsyncGenerator[T, None], portal: Portal | None = None) -> Iterator[T]:
+    """Iterate over an async generator from synchronous code; closing this iterator closes that one.
+
+    Args:
+        items: What to iterate over.
+        portal: Where it runs; by default where `run_blocking` runs.
+    """
+    with nullcontext(portal) if portal is not None else _portals.one() as inside:
         try:
             while True:
                 try:
-                    yield portal.run(items.__anext__())
+                    yield inside.run(items.__anext__())
                 except StopAsyncIteration:
                     return
         finally:
-            portal.run(items.aclose())
+            inside.run(items.aclose())
 
 
 def _on_a_loop() -> bool:

@@ -13,7 +13,6 @@ from typing import Self, cast
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from piecework.core.plan import Sink
 from piecework.core.policy import RunPolicy
-from piecework.core.portal import iterate_blocking
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
@@ -247,7 +246,7 @@ class SyncRunner(_Runner):
         results = runner.map_iter(
             graph, given, map_over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency
         )
-        return iterate_blocking(results)
+        return self._engine.iterate_blocking(results)
 
 
 Runner = SyncRunner
