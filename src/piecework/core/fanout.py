@@ -82,7 +82,7 @@ class Fan(Group):
             kwargs = self._pull()
         except StopIteration:
             kwargs = None
-        except Exception as error:
+        except BaseException as error:
             self._broken(error)
             return None
         if kwargs is None:

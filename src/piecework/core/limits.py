@@ -133,34 +133,30 @@ async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter) 
 
 @coroutine
 def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, Any, T]:
-    step: Callable[..., object] = lane.send
-    sent: object = None
+    send, current = lane.send, CURRENT.get
+    error: BaseException | None = None
+    sent: Any = None
     while True:
         try:
-            waits_for = step(sent)
+            waits_for = send(sent) if error is None else lane.throw(error)
         except StopIteration as stop:
             return cast("T", stop.value)
-        step, sent = lane.send, None
-        call = CURRENT.get()
-        if call is None:
-            try:
-                sent = yield waits_for
-            except BaseException as error:
-                step, sent = lane.throw, error
-            continue
-        call.suspended = True
-        if call.live is not None and call.live.awaits_children:
-            lend(call, limiter)
+        call, sent, error = current(), None, None
+        if call is not None:
+            call.suspended = True
+            if call.live is not None and call.live.awaits_children:
+                lend(call, limiter)
         try:
             sent = yield waits_for
-        except BaseException as error:
-            step, sent = lane.throw, error
-        call.suspended = False
-        while call.slot == "lent" and not _goes_on_without(call, limiter):
-            try:
-                yield from take(call, limiter).__await__()
-            except BaseException as error:
-                step, sent = lane.throw, error
+        except BaseException as caught:
+            error = caught
+        if call is not None:
+            call.suspended = False
+            while call.slot == "lent" and not _goes_on_without(call, limiter):
+                try:
+                    yield from take(call, limiter).__await__()
+                except BaseException as caught:
+                    error = caught
 
 
 def _goes_on_without(call: Call, limiter: Limiter) -> bool:

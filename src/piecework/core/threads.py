@@ -122,6 +122,7 @@ class ThreadPool:
             with self._lock:
                 if not self._ready and not self._refill():
                     return None
+        self._discard()
         return None
 
     def _refill(self) -> bool:
