@@ -89,7 +89,7 @@ class Engine:
         run = current_run()
         if run is not None and self._plain and _on_loop(None):
             return Ended(run.run_id, start_plan(plan, name=name).outcome_on_thread())
-        return run_blocking(self.perform(plan, name=name))
+        return run_blocking(self._perform_there(plan, name))
 
     def iterate_blocking(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """Iterate from synchronous code over what plans come to that are performed meanwhile; joins as above."""
@@ -97,6 +97,10 @@ class Engine:
         if run is not None and call is not None and self._plain and _on_loop(None):
             return iterate_blocking(items, Portal(run.loop, partial(wait_lending, call, run)))
         return iterate_blocking(items)
+
+    async def _perform_there(self, plan: Plan, name: str) -> Ended:
+        """Perform a plan on whatever loop this runs on, which decides whether the plan can join a run."""
+        return await self.perform(plan, name=name)
 
     def _surrounding(self) -> Run | None:
         """The run of the call that this coroutine is a part of, if plans performed here join it."""

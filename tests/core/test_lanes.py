@@ -478,10 +478,9 @@ async def test_even_an_exception_that_ends_programs_is_an_outcome_until_it_reach
         raise error
 
     fails = node(output_name="result", name="fails")(on_loop if kind == "async" else on_thread)
-    try:
-        await within(AsyncRunner().run(Graph([waits, fails])))
-    except BaseException as caught:
-        assert caught is error
+    with pytest.raises(type(error)) as caught:
+        await AsyncRunner().run(Graph([waits, fails]))  # In this task: in another it would end the loop.
+    assert caught.value is error
     assert closed
     assert not others_alive()
 

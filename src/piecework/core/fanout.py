@@ -18,6 +18,7 @@ from piecework.core.plan import FanOut, Items, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
 from piecework.core.waiting import see_out
+from piecework.errors import NodeCancelledError
 
 __all__ = ("Fan", "Nester")
 
@@ -175,6 +176,9 @@ class Fan(Group):
         return Pool(self, self, width=width, context=self.context, on_empty=self._emptied)
 
     def _broken(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):  # The run was not cancelled, so its caller must not see that.
+            cause, error = error, NodeCancelledError(node=self._action.name)
+            error.__cause__ = cause
         with suppress(Exception):  # An exception may refuse attributes.
             error.add_note(f"raised by the collection that '{self._action.name}' maps over, after {self._pulled} items")
         self.fail_soon(Failed(error))

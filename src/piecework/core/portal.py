@@ -115,7 +115,7 @@ class _Portals:
                 "a synchronous run was started inside a coroutine: its event loop is blocked until the run has ended. "
                 "Await the asynchronous form instead.",
                 RuntimeWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
 
 
