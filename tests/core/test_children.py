@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from piecework import AsyncRunner, Graph, InternalError, SyncRunner, node
-from piecework.core.children import Handle, current_run, start, start_plan
+from piecework.core.call import Target
+from piecework.core.children import current_run, start, start_plan
+from piecework.core.handle import Handle
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from tests.core.harness import OneCall, async_target, blocking_target, others_alive, run_call, within
 
 
-class Failure(Exception):
+class MineError(Exception):
     pass
 
 
@@ -24,7 +26,7 @@ async def quick() -> int:
 
 async def fails() -> None:
     await asyncio.sleep(0)
-    raise Failure
+    raise MineError
 
 
 def quick_blocking() -> int:
@@ -107,22 +109,22 @@ async def first_by_first(handles: list[Handle]) -> list[Any]:
 
 
 async def twice(handles: list[Handle]) -> list[Any]:
-    async def impatient() -> list[Any]:
-        async with asyncio.timeout(0):
-            return await asyncio.gather(*map(asyncio.shield, handles))
+    async def impatient() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.gather(*map(asyncio.shield, handles))
 
-    values, late = await asyncio.gather(gathered(handles), impatient(), return_exceptions=True)
-    assert isinstance(late, TimeoutError)
-    assert isinstance(values, list)
+    waiting = asyncio.create_task(impatient())
+    values = await gathered(handles)
+    await waiting
     return values
 
 
 async def by_callback(handles: list[Handle]) -> list[Any]:
-    loop = asyncio.get_running_loop()
     for handle in handles:
-        arrived = loop.create_future()
-        handle.add_done_callback(lambda _, arrived=arrived: arrived.set_result(None))
-        await arrived
+        arrived = asyncio.Event()
+        handle.add_done_callback(lambda _, arrived=arrived: arrived.set())  # type: ignore[misc]
+        await arrived.wait()
     return [handle.result() for handle in handles]
 
 
@@ -179,7 +181,7 @@ async def test_a_call_that_stopped_waiting_holds_its_slot_again(limit: int) -> N
 async def test_a_thread_waits_with_result_and_a_failed_child_raises_there() -> None:
     def parent() -> list[object]:
         handles = [start(QUICK, {}), start(BLOCKING, {})]
-        with pytest.raises(Failure):
+        with pytest.raises(MineError):
             start(FAILS, {}).result()
         return [handle.result() for handle in handles]
 
@@ -208,27 +210,29 @@ async def test_outcomes_are_values() -> None:
         return [handle.outcome_on_thread() for handle in (*handles, *handles)][:2]
 
     for parent in (async_target(on_loop), blocking_target(on_thread)):
-        ran = await run_call(Target_unrecorded(parent), limit=1)
+        ran = await run_call(unrecorded(parent), limit=1)
         assert isinstance(ran.outcome, Done)
-        done, failed = ran.outcome.value  # type: ignore[misc]
+        outcomes = ran.outcome.value
+        assert isinstance(outcomes, list)
+        done, failed = outcomes
         assert done == Done(1)
         assert isinstance(failed, Failed)
-        assert isinstance(failed.error, Failure)
+        assert isinstance(failed.error, MineError)
 
 
-def Target_unrecorded(target: Any) -> Any:  # noqa: N802 - reads as what it makes
-    return type(target)(target.name, target.function, target.kind, record=False)
+def unrecorded(target: Target) -> Target:
+    return Target(target.name, target.function, target.kind, record=False)
 
 
 async def test_a_failed_child_that_was_looked_at_does_not_fail_its_parent() -> None:
     async def parent() -> str:
-        with pytest.raises(Failure):
+        with pytest.raises(MineError):
             await start(FAILS, {})
         results = await asyncio.gather(start(FAILS, {}), return_exceptions=True)
-        assert isinstance(results[0], Failure)
+        assert isinstance(results[0], MineError)
         handle = start(FAILS, {})
         await asyncio.wait([handle])
-        assert isinstance(handle.exception(), Failure)
+        assert isinstance(handle.exception(), MineError)
         return "fine"
 
     assert (await run_call(async_target(parent))).outcome == Done("fine")
@@ -247,7 +251,7 @@ async def test_a_failed_child_that_nobody_looked_at_fails_its_parent(count: int)
     for target in (blocking_target(parent), async_target(parent_on_loop)):
         ran = await run_call(target, limit=1)
         assert isinstance(ran.outcome, Failed)
-        assert isinstance(ran.outcome.error, Failure)
+        assert isinstance(ran.outcome.error, MineError)
 
 
 async def test_children_that_were_left_running_end_before_their_parent_counts_as_ended() -> None:
@@ -276,7 +280,7 @@ async def test_a_failed_call_cancels_the_children_it_left_running() -> None:
     async def parent() -> None:
         forever.start()
         await forever.started.wait()
-        raise Failure
+        raise MineError
 
     ran = await run_call(async_target(parent))
     assert isinstance(ran.outcome, Failed)
@@ -418,11 +422,12 @@ async def test_threads_that_a_call_makes_for_itself_may_wait_for_children_side_b
 
 
 async def test_leaving_an_inner_stream_early_ends_its_runs() -> None:
-    closed = 0
+    started = closed = 0
 
     @node(output_name="inner")
     async def leaf(item: int) -> int:
-        nonlocal closed
+        nonlocal started, closed
+        started += 1
         try:
             if item:
                 await asyncio.sleep(60)
@@ -437,14 +442,13 @@ async def test_leaving_an_inner_stream_early_ends_its_runs() -> None:
         async for _, result in results:
             assert result["inner"] == 0
             break
-        await results.aclose()  # type: ignore[attr-defined]
-        assert closed == 5
+        await results.aclose()
+        assert closed == started >= 1
         return "fine"
 
     for limit in (None, 2):
-        closed = 0
         ran = await run_call(async_target(parent), limit=limit)
-        assert ran.outcome == Done("fine") or (limit == 2 and isinstance(ran.outcome, Failed))
+        assert ran.outcome == Done("fine")
 
 
 async def test_a_child_that_pauses_pauses_the_call_that_waits_for_it() -> None:

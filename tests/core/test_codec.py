@@ -178,9 +178,7 @@ def test_junk_is_a_codec_error_or_a_value_never_another_exception(data: bytes) -
 
 
 @given(value=values, data=st.data())
-def test_damaged_bytes_are_a_codec_error_or_a_value_never_another_exception(
-    value: object, data: st.DataObject
-) -> None:
+def test_damaged_bytes_are_a_codec_error_or_a_value_never_another_exception(value: object, data: st.DataObject) -> None:
     encoded = bytearray(CODEC.encode(value))
     for _ in range(data.draw(st.integers(1, 3))):
         encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))

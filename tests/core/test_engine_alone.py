@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 
 from piecework.core.call import Target
+from piecework.core.children import start
 from piecework.core.codec import Codec
 from piecework.core.fact import Fact
 from piecework.core.outcome import Done, Failed, Outcome
 from piecework.core.plan import Action, Finish, Start
 from piecework.core.policy import RunPolicy
-from piecework.core.children import start
 from piecework.core.scheduler import Setting, perform
 from piecework.executors.local import LocalExecutor
 from piecework.stores.memory import MemoryStore
@@ -32,9 +32,7 @@ class OneCall:
         return [Finish(outcome)]
 
 
-async def run(
-    target: Target, *, limit: int | None = None, grace: float = 5.0
-) -> tuple[Outcome, Sequence[Fact]]:
+async def run(target: Target, *, limit: int | None = None, grace: float = 5.0) -> tuple[Outcome, Sequence[Fact]]:
     store = MemoryStore()
     run_id = uuid4().hex
     setting = Setting(

@@ -138,9 +138,7 @@ class Inner:
     parts: list["Part"] = field(default_factory=list)
 
     def build(self, probe: Probe) -> list[Node]:
-        inside = Graph(
-            [built for part in self.parts for built in part.build(probe)], name=f"graph_{self.name}"
-        )
+        inside = Graph([built for part in self.parts for built in part.build(probe)], name=f"graph_{self.name}")
         last = probe.last[self.name] = self.parts[-1].name
         outer = inside.select(last).as_node(self.name).with_inputs(x=self.takes[0])
         return [outer.with_outputs(**{last: self.name})]
@@ -425,9 +423,7 @@ def tree_target(tree: Tree, probe: Probe) -> Target:
 
 
 @given(tree=trees(), limit=st.sampled_from([1, 2, 3, 4]), seed=st.integers(0, 2**16))
-def test_calls_that_start_calls_end_whatever_the_limit_and_however_they_wait(
-    tree: Tree, limit: int, seed: int
-) -> None:
+def test_calls_that_start_calls_end_whatever_the_limit_and_however_they_wait(tree: Tree, limit: int, seed: int) -> None:
     probe = Probe(seed)
 
     async def main() -> Ran:

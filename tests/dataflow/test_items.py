@@ -62,7 +62,9 @@ def make(
 
 
 @given(st.lists(st.integers()), st.dictionaries(st.sampled_from("xyz"), st.integers()))
-def test_one_input_is_given_item_by_item_beside_what_all_are_given(values: list[int], broadcast: dict[str, int]) -> None:
+def test_one_input_is_given_item_by_item_beside_what_all_are_given(
+    values: list[int], broadcast: dict[str, int]
+) -> None:
     items, size = make({"a": values}, broadcast)
     assert size == len(values)
     assert pull(items) == [{**broadcast, "a": value} for value in values]
@@ -120,7 +122,10 @@ def test_nothing_is_drawn_before_it_is_pulled(mode: MapMode) -> None:
             drawn.append(number)
             yield number
 
-    columns: list[dict[str, object]] = [{"a": source()}, {"a": source(), "b": [5, 6] if mode == "product" else itertools.count()}]
+    columns: list[dict[str, object]] = [
+        {"a": source()},
+        {"a": source(), "b": [5, 6] if mode == "product" else itertools.count()},
+    ]
     for column in columns:
         drawn.clear()
         items, size = make(column, mode=mode)

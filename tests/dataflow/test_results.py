@@ -56,9 +56,7 @@ def test_the_repr_is_short_and_tells_status_and_outputs() -> None:
 
 
 def batch() -> MapResult:
-    failed = RunResult(
-        run_id="r", status="failed", values={}, inputs={"topic": "milk"}, error=LookupError("gone")
-    )
+    failed = RunResult(run_id="r", status="failed", values={}, inputs={"topic": "milk"}, error=LookupError("gone"))
     results = (result(report=1, both=1), failed, result(both=2))
     return MapResult(run_id="r", results=results, outputs=("report", "both"))
 

@@ -280,9 +280,7 @@ async def test_a_stream_tells_each_run_as_it_ends() -> None:
 
 @pytest.mark.parametrize("kind", ["async", "blocking"])
 @pytest.mark.parametrize("on_error", ["raise", "keep", "drop"])
-async def test_a_stream_treats_failures_as_a_batch_does(
-    kind: str, on_error: Literal["raise", "keep", "drop"]
-) -> None:
+async def test_a_stream_treats_failures_as_a_batch_does(kind: str, on_error: Literal["raise", "keep", "drop"]) -> None:
     def on_thread(x: int) -> int:
         if x % 2:
             raise LookupError(x)

@@ -17,7 +17,6 @@ from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import FanOut, Items, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
-from piecework.core.waiting import see_out
 from piecework.errors import NodeCancelledError
 
 __all__ = ("Fan", "Nester")
@@ -57,23 +56,18 @@ class Fan(Group):
         if self._sink is not None:
             self._sink.on_room(self.nudge)
 
-    async def perform(self) -> Outcome:
-        """Run all items; see `Group.perform`."""
-        if self._feed is None:
-            return await super().perform()
-        pump = asyncio.create_task(self._feed.pump())
-        try:
-            return await super().perform()
-        finally:
-            pump.cancel()
-            await see_out([pump])
+    def begin(self) -> None:
+        """Start to read ahead, where the items must be awaited."""
+        if self._feed is not None:
+            self._feed.start()
+            self.inside.add(self._feed)
 
     @property
     def waiting(self) -> bool:
         """Whether an item might be pulled now."""
         if self._exhausted or (self._sink is not None and self._sink.full):
             return False
-        return self._feed is None or len(self._feed) > 0 or self._feed.ended
+        return self._feed is None or len(self._feed) > 0 or self._feed.exhausted
 
     def next(self) -> Work | None:
         """Pull the next item; None when there is none now."""

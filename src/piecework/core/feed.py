@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+from piecework.core.waiting import see_out
+
 __all__ = ("Feed", "Reader")
 
 
@@ -32,7 +34,7 @@ class Feed:
 
     def __init__(self, items: AsyncIterator[Mapping[str, object]], ahead: int, reader: Reader) -> None:
         """Read `items` at most `ahead` in advance of `reader`."""
-        self.ended = False
+        self.exhausted = False
         """Whether everything was read."""
         self.error: BaseException | None = None
         """What reading raised."""
@@ -42,6 +44,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._read: deque[Mapping[str, object]] = deque()
         self._room: asyncio.Future[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """How many items are there to be pulled."""
@@ -56,8 +59,22 @@ class Feed:
             self._loop.call_soon_threadsafe(self._make_room)
         return item
 
-    async def pump(self) -> None:
-        """Read the items to their end, and close them; run as a task beside the fan-out."""
+    def start(self) -> None:
+        """Begin to read."""
+        self._reading = self._loop.create_task(self._read_all())
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def ended(self) -> None:
+        """Wait until nothing is read any more and the items are closed."""
+        if self._reading is not None:
+            await see_out([self._reading])
+
+    async def _read_all(self) -> None:
+        """Read the items to their end, and close them."""
         try:
             async for item in self._items:
                 self._read.append(item)
@@ -70,7 +87,7 @@ class Feed:
             self.error = error
         finally:
             await self._close()
-        self.ended = True
+        self.exhausted = True
         self._reader.nudge()
 
     async def _wait_for_room(self) -> None:
