@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+from contextlib import suppress
 
 import msgspec
 import pydantic
@@ -171,10 +172,8 @@ def test_what_cannot_be_written_is_a_codec_error_and_no_other(value: object) -> 
 
 @given(data=st.binary(max_size=60))
 def test_junk_is_a_codec_error_or_a_value_never_another_exception(data: bytes) -> None:
-    try:
+    with suppress(CodecError):
         CODEC.decode(data)
-    except CodecError:
-        pass
 
 
 @given(value=values, data=st.data())
@@ -182,10 +181,9 @@ def test_damaged_bytes_are_a_codec_error_or_a_value_never_another_exception(valu
     encoded = bytearray(CODEC.encode(value))
     for _ in range(data.draw(st.integers(1, 3))):
         encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        CODEC.decode(bytes(encoded[: data.draw(st.integers(0, len(encoded)))]))
-    except CodecError:
-        pass
+    cut = bytes(encoded[: data.draw(st.integers(0, len(encoded)))])
+    with suppress(CodecError):
+        CODEC.decode(cut)
 
 
 def tagged(tag: object, payload: object) -> bytes:

@@ -393,7 +393,7 @@ WAYS: dict[Wait, Callable[[list[Handle]], Coroutine[Any, Any, object]]] = {
     "in order": one_by_one,
     "gather": lambda handles: asyncio.wait_for(asyncio.gather(*handles), None),
     "as_completed": as_they_come,
-    "wait": lambda handles: asyncio.wait(handles),
+    "wait": asyncio.wait,
     "tasks": lambda handles: asyncio.wait_for(asyncio.gather(*map(awaited, handles)), None),
     "task group": in_task_group,
 }

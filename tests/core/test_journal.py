@@ -253,7 +253,7 @@ async def test_the_output_of_a_node_that_is_not_recorded_is_not_stored() -> None
 async def test_an_exception_that_cannot_be_told_in_words_is_recorded_all_the_same() -> None:
     speechless = True
 
-    class Speechless(Exception):
+    class SpeechlessError(Exception):
         def __str__(self) -> str:
             if speechless:
                 raise RuntimeError("no words")
@@ -261,14 +261,14 @@ async def test_an_exception_that_cannot_be_told_in_words_is_recorded_all_the_sam
 
     @node(output_name="result")
     async def work() -> None:
-        raise Speechless
+        raise SpeechlessError
 
     store = MemoryStore()
     try:
-        with pytest.raises(Speechless):
+        with pytest.raises(SpeechlessError):
             await within(AsyncRunner(store=store).run(Graph([work])))
     finally:
         speechless = False
     (recorded,) = [one for one in await facts_of(store) if one.kind == "call"]
     assert recorded.error is not None
-    assert recorded.error.startswith("Speechless")
+    assert recorded.error.startswith("SpeechlessError")

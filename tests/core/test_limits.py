@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -48,57 +49,80 @@ async def test_nobody_overtakes_a_waiter_to_whom_a_slot_is_on_its_way() -> None:
     assert limiter.free == 1
 
 
+class Crowd:
+    """Tasks that wait for slots, and a count of the slots that are held."""
+
+    def __init__(self, limit: int) -> None:
+        self.limiter = Limiter(limit, asyncio.get_running_loop())
+        self.waiting: list[asyncio.Task[None]] = []
+        self.held = 0
+
+    def acquire(self, number: int) -> None:
+        self.waiting.append(asyncio.create_task(self.limiter.acquire()))
+
+    def cancel(self, number: int) -> None:
+        if self.waiting:
+            self.waiting[number % len(self.waiting)].cancel()
+
+    def release(self, number: int) -> None:
+        """Give a slot back, and now and then cancel the one that it is on its way to."""
+        if self.held:
+            self.held -= 1
+            self.limiter.release()
+            if number % 2:
+                self.cancel(0)
+
+    def release_on_a_thread(self, number: int) -> None:
+        if self.held:
+            self.held -= 1
+            thread = threading.Thread(target=self.limiter.release)
+            thread.start()
+            thread.join()
+            if number % 2:
+                self.cancel(0)
+
+    async def settle(self) -> None:
+        """Let everybody come to rest: no slot is lost, none is idle while somebody waits."""
+        await turns()
+        self.held += sum(task.done() and not task.cancelled() for task in self.waiting)
+        self.waiting = [task for task in self.waiting if not task.done()]
+        assert self.held + self.limiter.free == self.limiter.limit
+        assert not self.waiting or self.limiter.free == 0
+
+    async def disperse(self) -> None:
+        for task in self.waiting:
+            task.cancel()
+        await self.settle()
+        while self.held:
+            self.release(0)
+        await self.settle()
+        assert self.limiter.free == self.limiter.limit
+
+
+STEPS: list[Callable[[Crowd, int], None]] = [
+    Crowd.acquire,
+    Crowd.cancel,
+    Crowd.release,
+    Crowd.release_on_a_thread,
+]
+
+
 @given(
     limit=st.integers(1, 4),
-    steps=st.lists(
-        st.tuples(st.sampled_from(["acquire", "release", "cancel", "turn", "release on a thread"]), st.integers(0, 20)),
-        max_size=60,
-    ),
+    steps=st.lists(st.tuples(st.sampled_from(STEPS) | st.none(), st.integers(0, 20)), max_size=60),
 )
 def test_never_more_than_the_limit_and_no_slot_lost_under_cancellation(
-    limit: int, steps: list[tuple[str, int]]
+    limit: int, steps: list[tuple[Callable[[Crowd, int], None] | None, int]]
 ) -> None:
     async def main() -> None:
-        limiter = Limiter(limit, asyncio.get_running_loop())
-        waiting: list[asyncio.Task[None]] = []
-        held = 0
-
-        async def settle() -> None:
-            nonlocal held, waiting
-            await turns()
-            for task in waiting:
-                if task.done() and not task.cancelled():
-                    held += 1
-            waiting = [task for task in waiting if not task.done()]
-            assert held <= limit
-            assert held + limiter.free == limit
-            assert not waiting or held == limit
-
+        crowd = Crowd(limit)
         for step, number in steps:
-            if step == "acquire":
-                waiting.append(asyncio.create_task(limiter.acquire()))
-            elif step == "cancel" and waiting:
-                waiting[number % len(waiting)].cancel()
-            elif step.startswith("release") and held:
-                held -= 1
-                if step == "release":
-                    limiter.release()
-                else:
-                    thread = threading.Thread(target=limiter.release)
-                    thread.start()
-                    thread.join()
-                if number % 2 and waiting:
-                    waiting[0].cancel()  # The slot may be on its way to it.
-            elif step == "turn":
-                await settle()
-        await settle()
-        for task in waiting:
-            task.cancel()
-        await turns()
-        for _ in range(held):
-            limiter.release()
-        await turns()
-        assert limiter.free == limit
+            if step is None:
+                await crowd.settle()
+            else:
+                step(crowd, number)
+        await crowd.settle()
+        await crowd.disperse()
 
     asyncio.run(main())
 

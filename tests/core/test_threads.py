@@ -34,6 +34,19 @@ async def test_blocking_items_are_all_in_flight_at_once(count: int) -> None:
     assert result["result"] == list(range(count))
 
 
+async def test_a_pool_that_grew_narrow_over_short_items_grows_wide_again_for_long_ones() -> None:
+    barrier = threading.Barrier(50, timeout=4)
+
+    @node(output_name="result")
+    def work(item: int) -> int:
+        if item >= 20_000:
+            barrier.wait()
+        return item
+
+    result = await within(AsyncRunner().run(Graph([work.map_over("item")]), item=range(20_050)))
+    assert result["result"] == list(range(20_050))
+
+
 async def test_independent_blocking_nodes_are_all_in_flight_at_once() -> None:
     barrier = threading.Barrier(20, timeout=4)
 

@@ -18,7 +18,8 @@ from piecework.dataflow.plan import GraphPlan, MapPlan
 
 def make(name: str, *takes: str, output: str | tuple[str, ...] | None = None) -> Node:
     """A node that is never run: plans know names and values only."""
-    made: Node = {0: none, 1: one, 2: two}[len(takes)]
+    by_count: dict[int, Node] = {0: none, 1: one, 2: two}
+    made = by_count[len(takes)]
     made = made.with_name(name).with_inputs(**dict(zip(made.inputs, takes, strict=True)))
     return made.with_outputs(out=output if isinstance(output, str) else name)
 

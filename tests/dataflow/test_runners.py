@@ -358,7 +358,7 @@ async def test_an_endless_collection_is_read_a_bounded_way_ahead_and_closed_at_t
     for _ in range(50):
         await asyncio.sleep(0)
     assert source.read <= seen + 4200
-    await within(results.aclose())  # type: ignore[attr-defined]
+    await within(results.aclose())
     release.set()
     if sort == "awaitable":
         assert source.closed
@@ -456,7 +456,8 @@ async def test_observers_are_told_everything_in_order() -> None:
 
 async def test_observers_are_told_on_the_loop_only() -> None:
     class Where:
-        threads: set[int] = set()
+        def __init__(self) -> None:
+            self.threads: set[int] = set()
 
         def on_event(self, event: Event) -> None:
             self.threads.add(threading.get_ident())
@@ -557,6 +558,11 @@ async def test_inside_a_coroutine_a_synchronous_run_works_and_warns_once(monkeyp
         assert SyncRunner().run(ADD, a=2)["total"] == 12
 
 
+def run_thread(thread: threading.Thread) -> None:
+    thread.start()
+    thread.join(4)
+
+
 def test_a_synchronous_run_in_an_async_node_in_a_synchronous_run_works(monkeypatch: pytest.MonkeyPatch) -> None:
     from piecework.core import portal
 
@@ -575,10 +581,9 @@ def test_a_synchronous_run_in_an_async_node_in_a_synchronous_run_works(monkeypat
     def run() -> None:
         results.append(SyncRunner(max_concurrency=1).run(Graph([outer]), a=1)["outer"])
 
+    thread = threading.Thread(target=run, daemon=True)  # So that a deadlock fails this test and no more.
     with pytest.warns(RuntimeWarning, match="event loop is blocked"):
-        thread = threading.Thread(target=run, daemon=True)  # So that a deadlock fails this test and no more.
-        thread.start()
-        thread.join(4)
+        run_thread(thread)
     assert results == [11]
 
 

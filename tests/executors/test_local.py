@@ -83,12 +83,13 @@ def test_an_idle_thread_keeps_nothing_of_its_last_work_alive() -> None:
 def test_an_idle_thread_ends_after_a_while_and_work_given_meanwhile_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "KEEP", 0.001)
     executor = LocalExecutor()
-    for _ in range(200):
-        work = Work()
+    works = [Work() for _ in range(200)]
+    for work in works:
         work.release.set()
         executor.thread(work)
         assert work.ended.wait(4)
-    assert work.thread is not None
-    work.thread.join(4)
-    assert not work.thread.is_alive()
+    for work in works:
+        assert work.thread is not None
+        work.thread.join(4)
+        assert not work.thread.is_alive()
     assert executor._idle == []

@@ -36,6 +36,9 @@ PATIENCE = 10
 CHUNK = 64
 """Pieces pulled from the source at once while pieces are short."""
 
+ENOUGH = 2
+"""Threads that work on short pieces; more would only take the interpreter from one another, and from the loop."""
+
 
 class ThreadPool:
     """Lanes that are threads."""
@@ -61,9 +64,11 @@ class ThreadPool:
         self._lock = threading.Lock()
         self._ready: deque[Work] = deque()
         self._stopped = False
+        self._leaving = 0
         self._chunk = 1
         self._refilled = 0.0
         self._finished = 0
+        self._finished_before = 0
         self._gauge = _Gauge()
         self._timer: asyncio.TimerHandle | None = None
         self.alive: set[_Lane] = set()
@@ -120,20 +125,32 @@ class ThreadPool:
             except IndexError:
                 pass
             with self._lock:
-                if not self._ready and not self._refill():
+                if self._ready:
+                    continue
+                if self._needless() or not self._refill():
                     return None
-        self._discard()
         return None
 
+    def _needless(self) -> bool:
+        """Whether pieces are so short that the asking thread had better leave; else sees how many to pull at once.
+
+        Pieces are short if as many have finished in a moment as were pulled at its beginning.
+        """
+        now, finished = perf_counter(), self._finished
+        short = now - self._refilled < INTERVAL and finished - self._finished_before >= self._chunk
+        if short and self._chunk == CHUNK and self.size - self._leaving > ENOUGH:
+            self._leaving += 1
+            return True
+        self._chunk = min(self._chunk * 2, CHUNK) if short else 1
+        self._refilled, self._finished_before = now, finished
+        return False
+
     def _refill(self) -> bool:
-        now = perf_counter()
-        self._chunk = min(self._chunk * 2, CHUNK) if now - self._refilled < INTERVAL else 1
         for _ in range(self._chunk):
             work = self._source.next()
             if work is None:
                 break
             self._ready.append(work)
-        self._refilled = now
         if self._stopped:
             self._discard()
         return bool(self._ready)
@@ -173,6 +190,7 @@ class ThreadPool:
             return  # It was abandoned.
         self.alive.discard(lane)
         self.size -= 1
+        self._leaving = max(self._leaving - 1, 0)
         if error is not None:
             self._group.crash(error)
         if self.size == 0:
