@@ -1,10 +1,12 @@
 """Blocking functions: all in flight, abandoned when they hang, and nothing started that should not be."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Literal
 
@@ -210,6 +212,24 @@ async def test_no_blocking_item_starts_after_the_first_failure_though_many_were_
     with pytest.raises(LookupError):
         await within(AsyncRunner().run(Graph([work.map_over("item", max_concurrency=1)]), item=range(1_000_000)))
     assert started == list(range(501))
+
+
+async def test_items_that_were_pulled_ahead_of_a_failure_are_dropped_without_a_warning() -> None:
+    @node(output_name="result")
+    def work(item: int) -> int:
+        if item >= 500:
+            raise LookupError(item)
+        return item
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for width in (1, None):
+            graph = Graph([work.map_over("item", max_concurrency=width)])
+            with pytest.raises(LookupError):
+                await within(AsyncRunner().run(graph, item=range(1_000_000)))
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 async def test_nothing_of_a_source_that_blocks_starts_after_the_run_was_cancelled() -> None:

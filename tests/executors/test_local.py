@@ -74,10 +74,11 @@ def test_an_idle_thread_keeps_nothing_of_its_last_work_alive() -> None:
     executor.thread(work)
     assert work.ended.wait(4)
     rested(executor, 1)
-    gone = weakref.ref(work)
+    collected = threading.Event()
+    weakref.finalize(work, collected.set)
     del work
     gc.collect()
-    assert gone() is None
+    assert collected.wait(2)
 
 
 def test_an_idle_thread_ends_after_a_while_and_work_given_meanwhile_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,9 +87,9 @@ class Limiter:
                 if not waiter.done():  # A cancelled waiter stays in line until its turn comes.
                     try:
                         self._slots.pop()
-                    except IndexError:  # Somebody was faster.
+                    except IndexError:  # Somebody was faster, and may have given it back while nobody stood in line.
                         self._waiters.appendleft(waiter)
-                        break
+                        continue
                     served.append(waiter)
             watchers = [self._watchers.popleft() for _ in range(len(self._watchers) if self._slots else 0)]
         for waiter in served:

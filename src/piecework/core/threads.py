@@ -129,6 +129,7 @@ class ThreadPool:
                     continue
                 if self._needless() or not self._refill():
                     return None
+        self._discard()  # Whoever ends the group sees to threads at work only, and these are leaving.
         return None
 
     def _needless(self) -> bool:
