@@ -112,9 +112,7 @@ def test_an_exception_without_a_message_has_an_empty_one() -> None:
         (InternalError, RuntimeError),
     ],
 )
-def test_an_exception_is_also_the_builtin_a_user_would_catch(
-    cls: type[PieceworkError], also: type[Exception]
-) -> None:
+def test_an_exception_is_also_the_builtin_a_user_would_catch(cls: type[PieceworkError], also: type[Exception]) -> None:
     assert issubclass(cls, also)
 
 
@@ -171,9 +169,7 @@ def test_a_failure_is_falsy_so_that_filtering_by_truth_drops_it() -> None:
 def test_a_failure_shows_item_attempts_and_error() -> None:
     error = ValueError("bad")
     assert repr(Failure(error, index=4)) == "<Failure of item 4: ValueError('bad')>"
-    assert (
-        repr(Failure(error, index=4, attempts=3)) == "<Failure of item 4 after 3 attempts: ValueError('bad')>"
-    )
+    assert repr(Failure(error, index=4, attempts=3)) == "<Failure of item 4 after 3 attempts: ValueError('bad')>"
 
 
 def test_a_failure_survives_pickling() -> None:
@@ -181,9 +177,7 @@ def test_a_failure_survives_pickling() -> None:
     assert (repr(restored.error), restored.index, restored.attempts) == ("ValueError('bad')", 4, 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"), [("sectoins", "sections"), ("Topic", "topic"), ("xyz", None), ("", None)]
-)
+@pytest.mark.parametrize(("name", "meant"), [("sectoins", "sections"), ("Topic", "topic"), ("xyz", None), ("", None)])
 def test_a_near_miss_is_found(name: str, meant: str | None) -> None:
     assert near_miss(name, ["topic", "sections", "content"]) == meant
 

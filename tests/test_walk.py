@@ -1,105 +1,128 @@
-"""The walk budget: what a small durable run enters of our own code, and that its cost per node does not grow."""
+"""The walk budget: how many files and functions of ours a run enters, and how many stand above the user's function."""
 
+import asyncio
 import sys
 import threading
-import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Literal
 
 import pytest
 
 import piecework
-from piecework import AsyncRunner, Graph, MemoryStore, RunResult, node
+from piecework import AsyncRunner, Graph, MemoryStore, node
+from piecework.dataflow import Node
+from piecework.executors.local import LocalExecutor
+from tests.core.harness import within
 
 OURS = str(Path(piecework.__file__).parent)
-"""Where all code of ours lives."""
 
-FILES, FUNCTIONS, FRAMES = 10, 60, 6
+FILES = 10
+FUNCTIONS = 60
+FRAMES = 6
+
+LENDING = 2
+"""Frames below a lane that lend slots, where there is a limit."""
+
+FAN_OUT = 4
+"""Frames that a fan-out adds: the action, its performance, its lane and the item."""
+
+Kind = Literal["async", "blocking"]
 
 
-class Walk:
-    """Counts the calls of our own functions, in every thread, while it is on."""
+async def step(x: int) -> int:
+    return x
 
-    def __init__(self) -> None:
-        self.calls: Counter[CodeType] = Counter()
 
-    def _note(self, frame: FrameType, event: str, arg: object) -> None:
+def blocking_step(x: int) -> int:
+    return x
+
+
+def chain(length: int, kind: Kind) -> Graph:
+    """Nodes that each take the output of the one before."""
+    first = node(output_name="n0", name="n0")(step if kind == "async" else blocking_step)
+    others: list[Node] = [
+        first.with_name(f"n{index}").with_inputs(x=f"n{index - 1}").with_outputs(n0=f"n{index}")
+        for index in range(1, length)
+    ]
+    return Graph([first, *others])
+
+
+async def walked(graph: Graph) -> Counter[CodeType]:
+    """The calls of our functions, on all threads, from the call of a durable run until its result."""
+    calls: Counter[CodeType] = Counter()
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(OURS):
-            self.calls[frame.f_code] += 1
+            calls[frame.f_code] += 1
 
-    async def of(self, graph: Graph, **inputs: object) -> RunResult:
-        runner = AsyncRunner(store=MemoryStore())
-        threading.setprofile(self._note)
-        sys.setprofile(self._note)
-        try:
-            return await runner.run(graph, inputs)
-        finally:
-            sys.setprofile(None)
-            threading.setprofile(None)
-
-
-def chain(length: int) -> Graph:
-    def link(index: int) -> Callable[..., object]:
-        names: dict[str, Callable[..., object]] = {}
-        exec(f"async def link{index}(v{index}):\n    return v{index} + 1\n", names)  # noqa: S102 - inputs are names
-        return names[f"link{index}"]
-
-    return Graph([node(link(index), output_name=f"v{index + 1}") for index in range(length)], name="chain")
+    await within(AsyncRunner().run(graph, x=1))  # A graph is compiled with its first run.
+    runner = AsyncRunner(store=MemoryStore(), executor=LocalExecutor())  # New threads, which are watched.
+    threading.setprofile(profile)
+    sys.setprofile(profile)
+    try:
+        await runner.run(graph, {"x": 1})
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return calls
 
 
-async def test_a_durable_two_node_run_stays_within_the_walk_budget() -> None:
-    graph = chain(2)
-    await AsyncRunner().run(graph, v0=0)  # A graph is compiled once, with its first run.
-    walk = Walk()
-    result = await walk.of(graph, v0=0)
-    assert result["v2"] == 2
-    files = sorted({Path(code.co_filename).name for code in walk.calls})
-    functions = sorted(code.co_qualname for code in walk.calls)
-    assert len(files) <= FILES, files
-    assert len(functions) <= FUNCTIONS, functions
+def told(calls: Counter[CodeType]) -> str:
+    names = sorted(f"{code.co_filename[len(OURS) + 1 :]}: {code.co_qualname}" for code in calls)
+    files = {code.co_filename for code in calls}
+    return f"{len(files)} files, {len(calls)} functions\n" + "\n".join(names)
 
 
-@pytest.mark.parametrize("limit", [None, 5])
-async def test_few_frames_of_ours_stand_above_an_async_function(limit: int | None) -> None:
-    @node(output_name="frames")
-    async def look(x: int) -> list[str]:
-        return [frame.name for frame in traceback.extract_stack() if frame.filename.startswith(OURS)]
+def frames_of_ours() -> list[str]:
+    """The frames of ours that stand above the caller."""
+    found: list[str] = []
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OURS):
+            found.append(f"{frame.f_code.co_filename[len(OURS) + 1 :]}: {frame.f_code.co_qualname}")
+        frame = frame.f_back
+    return found
 
-    frames = (await AsyncRunner(max_concurrency=limit, store=MemoryStore()).run(Graph([look]), x=1))["frames"]
-    assert isinstance(frames, list)
-    # Where there is a limit, the driver that lends slots stands below the lane.
-    assert len(frames) <= FRAMES + (0 if limit is None else 2), frames
+
+async def look() -> list[str]:
+    return frames_of_ours()
 
 
-async def test_a_mapped_function_stands_below_the_frames_of_its_fan_out_too() -> None:
-    @node(output_name="frames")
-    async def look(x: int) -> list[str]:
-        return [frame.name for frame in traceback.extract_stack() if frame.filename.startswith(OURS)]
+def look_blocking() -> list[str]:
+    return frames_of_ours()
 
-    stacks = (await AsyncRunner().run(Graph([look.map_over("x")]), x=range(3)))["frames"]
+
+async def test_a_durable_run_of_two_nodes_stays_within_the_walk_budget() -> None:
+    calls = await walked(chain(2, "async"))
+    assert len({code.co_filename for code in calls}) <= FILES, told(calls)
+    assert len(calls) <= FUNCTIONS, told(calls)
+
+
+@pytest.mark.parametrize("kind", ["async", "blocking"])
+@pytest.mark.parametrize("limit", [None, 1])
+async def test_few_frames_of_ours_stand_above_the_users_function(kind: Kind, limit: int | None) -> None:
+    work = node(look, output_name="stack") if kind == "async" else node(look_blocking, output_name="stack")
+    runner = AsyncRunner(store=MemoryStore(), executor=LocalExecutor(), max_concurrency=limit)
+    stack = (await within(runner.run(Graph([work]))))["stack"]
+    assert isinstance(stack, list)
+    assert 0 < len(stack) <= FRAMES + (LENDING if limit is not None and kind == "async" else 0), "\n".join(stack)
+
+
+async def test_a_mapped_function_has_the_frames_of_its_fan_out_above_it_too() -> None:
+    @node(output_name="stack")
+    async def work(x: int) -> list[str]:
+        return frames_of_ours()
+
+    stacks = (await within(AsyncRunner().run(Graph([work.map_over("x")]), x=range(3))))["stack"]
     assert isinstance(stacks, list)
-    # The fan-out adds its own: the action, its performance, its lane and the item.
-    assert max(map(len, stacks)) <= FRAMES + 4, stacks
+    assert max(map(len, stacks)) <= FRAMES + FAN_OUT, stacks
 
 
-async def test_few_frames_of_ours_stand_above_a_blocking_function() -> None:
-    @node(output_name="frames")
-    def look(x: int) -> list[str]:
-        return [frame.name for frame in traceback.extract_stack() if frame.filename.startswith(OURS)]
-
-    frames = (await AsyncRunner(store=MemoryStore()).run(Graph([look]), x=1))["frames"]
-    assert isinstance(frames, list)
-    assert len(frames) <= FRAMES + 2, frames  # The thread's own two.
-
-
-async def test_calls_per_node_do_not_grow_with_the_graph() -> None:
+def test_a_node_costs_as_many_calls_in_a_long_chain_as_in_a_short_one() -> None:
     per_node: dict[int, float] = {}
+    one = asyncio.run(walked(chain(1, "async"))).total()
     for length in (12, 500):
-        graph = chain(length)
-        await AsyncRunner().run(graph, v0=0)
-        walk = Walk()
-        await walk.of(graph, v0=0)
-        per_node[length] = walk.calls.total() / length
-    assert per_node[12] == pytest.approx(per_node[500], rel=0.1), per_node
+        per_node[length] = (asyncio.run(walked(chain(length, "async"))).total() - one) / (length - 1)
+    assert abs(per_node[500] - per_node[12]) < per_node[12] / 10, per_node

@@ -30,9 +30,7 @@ def import_faults(root: Path, rows: tuple[Row, ...] = ROWS) -> list[str]:
             continue
         here = place(module.name, rows)
         if here is None:
-            faults.append(
-                f"module {module.name} has no place in the table: give it one (tests/house/table.py)"
-            )
+            faults.append(f"module {module.name} has no place in the table: give it one (tests/house/table.py)")
             continue
         faults += _re_export_faults(module, here)
         for wanted in imports(module, known):
@@ -61,10 +59,7 @@ def place(name: str, rows: tuple[Row, ...] = ROWS) -> Place | None:
     """Return where a module stands in the table; the longest entry that covers it counts."""
     short = name.removeprefix(f"{PACKAGE}.")
     found = [
-        Place(short, number, entry)
-        for number, row in enumerate(rows)
-        for entry in row.entries
-        if _covers(entry, short)
+        Place(short, number, entry) for number, row in enumerate(rows) for entry in row.entries if _covers(entry, short)
     ]
     return max(found, key=lambda place: len(place.entry), default=None)
 

@@ -62,10 +62,7 @@ def imports(module: Module, known: dict[str, Module]) -> Iterator[Import]:
                 yield Import(alias.name, statement.lineno, where)
         elif isinstance(statement, ast.ImportFrom):
             base = _base(module, statement)
-            targets = {
-                f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base
-                for alias in statement.names
-            }
+            targets = {f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base for alias in statement.names}
             for target in sorted(targets):
                 yield Import(target, statement.lineno, where)
 

@@ -10,9 +10,7 @@ from packaging.utils import canonicalize_name
 from tests.house.source import REPOSITORY
 from tests.house.table import PACKAGE
 
-TESTS = (
-    "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e '.[dev]' && .venv/bin/pytest -q"
-)
+TESTS = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e '.[dev]' && .venv/bin/pytest -q"
 
 CONSTRAINTS = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
 

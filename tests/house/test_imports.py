@@ -23,21 +23,15 @@ def test_no_imports_run_in_a_circle() -> None:
 @pytest.mark.parametrize(
     "files",
     [
-        pytest.param(
-            {"runner.py": "from piecework.core.scheduler import x", "core/scheduler.py": ""}, id="down"
-        ),
+        pytest.param({"runner.py": "from piecework.core.scheduler import x", "core/scheduler.py": ""}, id="down"),
         pytest.param(
             {"dataflow/plan.py": "from piecework.dataflow import node", "dataflow/node.py": ""},
             id="own package",
         ),
-        pytest.param(
-            {"cli.py": "import typer\nfrom piecework.report import x", "report/__init__.py": ""}, id="report"
-        ),
+        pytest.param({"cli.py": "import typer\nfrom piecework.report import x", "report/__init__.py": ""}, id="report"),
         pytest.param({"stores/postgres.py": "def f():\n    import psycopg"}, id="an adapter's own package"),
         pytest.param({"core/codec.py": "import msgspec, json"}, id="core dependency"),
-        pytest.param(
-            {"langgraph.py": "from piecework.stategraph import START as S", "stategraph.py": ""}, id="again"
-        ),
+        pytest.param({"langgraph.py": "from piecework.stategraph import START as S", "stategraph.py": ""}, id="again"),
     ],
 )
 def test_what_the_table_allows_passes(tmp_path: Path, files: Mapping[str, str]) -> None:
@@ -81,12 +75,8 @@ def test_what_the_table_allows_passes(tmp_path: Path, files: Mapping[str, str]) 
             "imports piecework.errors: an import of ours stands at the top",
             id="inside a function",
         ),
-        pytest.param(
-            {"runner.py": "def f():\n    import json"}, "is for optional packages", id="standard, inside"
-        ),
-        pytest.param(
-            {"runner.py": "import rich"}, "imports rich: only cli.*, observe.* may", id="another's extra"
-        ),
+        pytest.param({"runner.py": "def f():\n    import json"}, "is for optional packages", id="standard, inside"),
+        pytest.param({"runner.py": "import rich"}, "imports rich: only cli.*, observe.* may", id="another's extra"),
         pytest.param({"runner.py": "import requests"}, "no extra brings it", id="unknown package"),
         pytest.param({"langgraph.py": "class Saver: ..."}, "it only re-exports", id="a definition"),
     ],

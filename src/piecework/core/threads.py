@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from time import perf_counter, process_time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from piecework.core.current import CURRENT
 from piecework.core.lanes import Group, Source, Work
@@ -170,7 +171,7 @@ class ThreadPool:
             lane = _Lane(self, self._context.copy())
             self.size += 1
             self.alive.add(lane)
-            self._run.executor.thread(lane.work)
+            self._run.executor.thread(partial(lane.context.run, lane.work))
 
     def finished(self) -> None:
         """A thread has finished a piece. Not exact: threads may overtake one another, and a gauge needs no more."""
@@ -242,23 +243,24 @@ class _Lane:
         """Whether it is in the middle of a piece of work."""
 
     def work(self) -> None:
-        """Work until there is nothing more for now; runs on a thread."""
-        error: BaseException | None = None
+        """Work until there is nothing more for now; runs on a thread, in the lane's context."""
+        pool, error = self.pool, None
         try:
-            self.context.run(self._work)
+            while (work := pool.take()) is not None:
+                self.working = True
+                try:
+                    future = work.send(None)
+                except StopIteration:  # It waited for nothing.
+                    pass
+                else:
+                    resume(work, future, pool.loop, self)
+                self.working = False
+                pool.finished()
         except asyncio.CancelledError:
             pass
         except BaseException as caught:
             error = caught
-        self.pool.report(self, error)
-
-    def _work(self) -> None:
-        pool = self.pool
-        while (work := pool.take()) is not None:
-            self.working = True
-            drive(work, pool.loop, self)
-            self.working = False
-            pool.finished()
+        pool.report(self, error)
 
 
 class _Gauge:
@@ -282,7 +284,7 @@ class _Gauge:
         return idle and finished - self._finished < size
 
 
-def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, lane: _Lane | None = None) -> T:
+def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     """Run a coroutine of the engine on this thread; what it waits for are futures of `loop`.
 
     Raises:
@@ -290,18 +292,31 @@ def drive(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, lane: _
     """
     try:
         future = work.send(None)
-        while True:
-            arrived = threading.Event()
-            if lane is not None:
-                lane.waits_for = future
-            future._asyncio_future_blocking = False
-            loop.call_soon_threadsafe(future.add_done_callback, Signal(arrived))
-            arrived.wait()
-            if lane is not None:
-                lane.waits_for = None
-            future = work.send(None)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return cast("T", stop.value)
+    return resume(work, future, loop)
+
+
+def resume(
+    work: Coroutine[Any, Any, T],
+    future: asyncio.Future[Any],
+    loop: asyncio.AbstractEventLoop,
+    lane: _Lane | None = None,
+) -> T:
+    """Run a coroutine that waits for `future` to its end; see `drive`."""
+    while True:
+        arrived = threading.Event()
+        if lane is not None:
+            lane.waits_for = future
+        future._asyncio_future_blocking = False
+        loop.call_soon_threadsafe(future.add_done_callback, Signal(arrived))
+        arrived.wait()
+        if lane is not None:
+            lane.waits_for = None
+        try:
+            future = work.send(None)
+        except StopIteration as stop:
+            return cast("T", stop.value)
 
 
 def _set(future: asyncio.Future[None]) -> None:
