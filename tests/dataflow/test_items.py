@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
 from unittest.mock import ANY
 
 import pytest
@@ -157,7 +157,7 @@ async def test_nothing_of_an_async_collection_is_drawn_before_it_is_pulled() -> 
 def test_any_collection_may_be_mapped_over(collection: object) -> None:
     items, size = make({"a": collection})
     assert pull(items) == [{"a": 1}, {"a": 2}]
-    assert size == (len(collection) if hasattr(collection, "__len__") else None)
+    assert size == (len(collection) if isinstance(collection, Sized) else None)
 
 
 def test_a_collection_of_the_old_kind_may_be_mapped_over() -> None:
