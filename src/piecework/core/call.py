@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Slot", "Target", "place", "site")
+__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Slot", "Target", "place")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
@@ -88,14 +88,8 @@ class Site(Struct, frozen=True, eq=False):
     frame: str
     """The address of the call or nested plan that they are inside of."""
 
-    path: str
-    """Their own address as far as they share it: the frame's and the name of their segment."""
-
-    leaf: str = ""
-    """What follows their key: `/write` for a one-node graph that is collapsed to its only call.
-
-    So the address stays when a second node is added to the graph.
-    """
+    name: str
+    """The name of their address segments."""
 
 
 class Call(Struct, eq=False):
@@ -126,8 +120,14 @@ class Call(Struct, eq=False):
 
     @property
     def address(self) -> str:
-        """The path of `name[item]@turn` segments from the run's root, joined by `/`."""
-        return place(self.site.path, self.item, self.turn) + self.site.leaf
+        """The path of `name[item]@turn` segments from the run's root, joined by `/`.
+
+        A one-node graph used as a node is collapsed to its only call, which keeps both names, so that the address stays
+        when a second node is added to the graph.
+        """
+        site = self.site
+        own = place(f"{site.frame}/{site.name}", self.item, self.turn)
+        return own if site.target.name == site.name else f"{own}/{site.target.name}"
 
     @property
     def attempts(self) -> int:
@@ -163,11 +163,6 @@ class Live(Struct, eq=False):
     def awaits_children(self) -> bool:
         """Whether something in the call waits for a call that it started."""
         return self.children is not None and self.children.awaited > 0
-
-
-def site(owner: Owner, target: Target, frame: str, name: str) -> Site:
-    """The site of calls of `target` in segments called `name`, inside of `frame`."""
-    return Site(owner, target, frame, f"{frame}/{name}", "" if target.name == name else f"/{target.name}")
 
 
 def place(path: str, item: int | str | None, turn: int | None = None) -> str:

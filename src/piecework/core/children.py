@@ -93,6 +93,8 @@ class ChildScope(Scope):
         if self._closer is not None:
             await see_out([self._closer])
 
+    owns_apart = True
+
     def owner(self, action: Action) -> Owner:
         """A child belongs to its handle, by which it can be cancelled alone."""
         assert isinstance(action, Start | Nest)
@@ -117,9 +119,9 @@ class ChildScope(Scope):
         finally:
             handle.task = None
 
-    def feed_back(self, token: object, outcome: Outcome) -> None:
+    def feed_back(self, token: object, outcome: Outcome, *, by_lane: bool = False) -> None:
         """A child ended: hand its outcome to its handle."""
-        super().feed_back(token, outcome)
+        super().feed_back(token, outcome, by_lane=by_lane)
         handle = cast("Handle", token)
         if not isinstance(outcome, Done):
             self._failed.append(handle)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from piecework.core.call import Call, Owner, Site, Target, place, site
+from piecework.core.call import Call, Owner, Site, Target, place
 from piecework.core.feed import Feed
 from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
@@ -159,7 +159,7 @@ class Fan(Group):
         if not isinstance(action.body, Target):
             return None
         target = action.body if executor.here else executor.place(action.body)
-        return site(self, target, frame, action.name)
+        return Site(self, target, frame, action.name)
 
     def _make_pool(self) -> Pool | ThreadPool:
         width = self._width()

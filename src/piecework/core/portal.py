@@ -31,8 +31,8 @@ class Portal:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it; Ctrl-C cancels it and waits until it has ended."""
         visit = _Visit(work)
-        self._loop.call_soon_threadsafe(visit.begin, context=copy_context())
         try:
+            self._loop.call_soon_threadsafe(visit.begin, context=copy_context())
             self._wait(visit.ended)
         except BaseException:  # Ctrl-C; a second one while waiting goes through at once.
             self._loop.call_soon_threadsafe(visit.cancel)
@@ -69,6 +69,9 @@ class _Visit(Generic[T]):
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        else:  # The interrupt came before the stay could begin.
+            self._work.close()
+            self.ended.set()
 
     def result(self) -> T:
         assert self._task is not None

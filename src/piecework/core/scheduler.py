@@ -17,7 +17,7 @@ from time import perf_counter
 
 from msgspec import Struct
 
-from piecework.core.call import Call, Owner, place, site
+from piecework.core.call import Call, Owner, Site, place
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
@@ -138,8 +138,14 @@ class Scope(Group):
         if self._line.blocking is not None:
             self._line.poke_threads(self._line.blocking)
 
-    def feed_back(self, token: object, outcome: Outcome) -> None:
-        """Tell the plan how an action ended, and do what it decides; called on the loop."""
+    def feed_back(self, token: object, outcome: Outcome, *, by_lane: bool = False) -> None:
+        """Tell the plan how an action ended, and do what it decides; called on the loop.
+
+        Args:
+            token: The action's.
+            outcome: How it ended.
+            by_lane: Whether the caller is a lane of this scope, which takes the next action itself.
+        """
         if self.outcome is not None:
             return
         try:
@@ -150,7 +156,8 @@ class Scope(Group):
             self.finish(Failed(fault))
         else:
             self._take(actions)
-            self._line.poke()
+            if not (by_lane and self._line.short):
+                self._line.poke()
 
     def _take(self, actions: Iterable[Action]) -> None:
         """Line actions up for the lanes, or end."""
@@ -159,6 +166,9 @@ class Scope(Group):
                 self.finish(action.outcome)
                 return
             self._line.add(action)
+
+    owns_apart = False
+    """Whether each action's calls belong to something of their own, which `owner` tells."""
 
     def owner(self, action: Action) -> Owner:
         """What an action's calls belong to."""
@@ -172,7 +182,7 @@ class Scope(Group):
     async def work(self, action: Action) -> None:
         """Perform one action and feed its outcome back."""
         if type(action) is Start:
-            where = site(self.owner(action), action.target, self._frame, action.name)
+            where = Site(self.owner(action) if self.owns_apart else self, action.target, self._frame, action.name)
             call = Call(where, action.item, action.turn)
             outcome = await self.run.door.invoke(call, action.kwargs)
         elif type(action) is Nest:
@@ -182,12 +192,12 @@ class Scope(Group):
             assert type(action) is FanOut
             outcome = await self._fan_out(action)
         assert not isinstance(action, Finish)
-        self.feed_back(action.token, outcome)
+        self.feed_back(action.token, outcome, by_lane=True)
 
     async def work_on_thread(self, action: Action) -> None:
         """Perform a blocking call on the thread that drives this, and feed its outcome back on the loop."""
         assert type(action) is Start
-        where = site(self.owner(action), action.target, self._frame, action.name)
+        where = Site(self.owner(action) if self.owns_apart else self, action.target, self._frame, action.name)
         outcome = await self.run.door.invoke(Call(where, action.item, action.turn), action.kwargs)
         self.run.loop.call_soon_threadsafe(self.feed_back, action.token, outcome)
 
@@ -224,6 +234,11 @@ class Line:
             if action.target.kind in {"blocking", "generator"}:
                 ready = self.blocking = self.blocking or _Ready(self._scope, self._scope.work_on_thread)
         ready.waiting.append(action)
+
+    @property
+    def short(self) -> bool:
+        """Whether no more waits than one lane takes at once."""
+        return self.blocking is None and len(self._ready.waiting) <= 1
 
     def poke(self) -> None:
         """See that everything that waits is taken."""

@@ -42,6 +42,9 @@ class Step(Struct, frozen=True, eq=False):
     mapping: MapSpec | None
     """How it is mapped, with the body's names for the mapped inputs."""
 
+    plain: bool
+    """Whether what its function returns is its one output, as it is."""
+
 
 class Blueprint(Struct, frozen=True, eq=False):
     """A compiled graph."""
@@ -137,7 +140,8 @@ def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], in
     if mapping is not None:
         mapping = MapSpec(tuple(map(inside, mapping.params)), mapping.mode, mapping.on_error, mapping.max_concurrency)
     arguments = tuple((outer, inside(inner)) for outer, inner in node.inner_inputs.items())
-    return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping)
+    plain = mapping is None and isinstance(body, Target) and len(node.outputs) == 1
+    return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping, plain)
 
 
 def _target(node: FunctionNode[..., object]) -> Target:

@@ -45,7 +45,7 @@ class GraphPlan:
         assert isinstance(token, int)
         step = self._graph.steps[token]
         try:
-            outputs = _unpacked(step, outcome.value)
+            outputs = (outcome.value,) if step.plain else _unpacked(step, outcome.value)
         except OutputMismatchError as error:
             return [Finish(Failed(error))]
         ready: list[int] = []
