@@ -124,7 +124,8 @@ def test_ctrl_c_in_an_async_program_ends_the_run_too() -> None:
         async def waits():
             print("ready", flush=True)
             try:
-                await asyncio.sleep(60)
+                for _ in range(600):  # A loop that sleeps for long may miss a signal: asyncio's own limit.
+                    await asyncio.sleep(0.1)
             finally:
                 print("closed", flush=True)
 

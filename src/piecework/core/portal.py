@@ -19,6 +19,9 @@ __all__ = ("Portal", "iterate_blocking", "run_blocking")
 
 T = TypeVar("T")
 
+LISTEN = 0.05
+"""Seconds after which a waiting thread looks whether it was interrupted."""
+
 
 class Portal:
     """The way in to one loop, which runs on another thread."""
@@ -45,7 +48,13 @@ def _open() -> Portal:
     """A portal to a new loop on a daemon thread of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=_serve, args=(loop,), name="piecework-loop", daemon=True).start()
-    return Portal(loop, threading.Event.wait)
+    return Portal(loop, _wait)
+
+
+def _wait(ended: threading.Event) -> None:
+    """Wait so that Ctrl-C is heard: a signal that arrives just before the wait begins does not interrupt it."""
+    while not ended.wait(LISTEN):
+        pass
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
