@@ -79,7 +79,7 @@ class Engine:
             run = self._surrounding()
             if run is not None:
                 return _join(run, plan, name)
-        return scheduler.perform(plan, name=name, run_id=run_id or os.urandom(16).hex(), setting=self._setting)
+        return scheduler.perform(plan, name=name, run_id=run_id or _new_id(), setting=self._setting)
 
     def perform_blocking(self, plan: Plan, *, name: str) -> Ended:
         """Perform a plan from synchronous code, and return how it ended.

@@ -1,48 +1,20 @@
 """The engine with no front end: calls that start calls, from coroutines and from threads."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from uuid import uuid4
+from collections.abc import Sequence
 
 import pytest
 
 from piecework.core.call import Target
 from piecework.core.children import start
-from piecework.core.codec import Codec
 from piecework.core.fact import Fact
 from piecework.core.outcome import Done, Failed, Outcome
-from piecework.core.plan import Action, Finish, Start
-from piecework.core.policy import RunPolicy
-from piecework.core.scheduler import Setting, perform
-from piecework.executors.local import LocalExecutor
-from piecework.stores.memory import MemoryStore
+from tests.core.harness import OneCall, run_plan
 
 
-class OneCall:
-    """The smallest plan: one call, whose outcome is the run's."""
-
-    def __init__(self, target: Target, kwargs: Mapping[str, object] | None = None) -> None:
-        self.target = target
-        self.kwargs = kwargs or {}
-
-    def start(self) -> Sequence[Action]:
-        return [Start(0, self.target, self.kwargs, self.target.name)]
-
-    def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
-        return [Finish(outcome)]
-
-
-async def run(target: Target, *, limit: int | None = None, grace: float = 5.0) -> tuple[Outcome, Sequence[Fact]]:
-    store = MemoryStore()
-    run_id = uuid4().hex
-    setting = Setting(
-        executor=LocalExecutor(),
-        policy=RunPolicy(max_concurrency=limit, grace=grace),
-        store=store,
-        codec=Codec(),
-    )
-    ended = await perform(OneCall(target), name="root", run_id=run_id, setting=setting)
-    return ended.outcome, await store.read(run_id)
+async def run(target: Target, *, limit: int | None = None) -> tuple[Outcome, Sequence[Fact]]:
+    ran = await run_plan(OneCall(target), limit=limit)
+    return ran.outcome, ran.facts
 
 
 def leaf(n: int) -> int:

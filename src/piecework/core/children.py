@@ -93,8 +93,6 @@ class ChildScope(Scope):
         if self._closer is not None:
             await see_out([self._closer])
 
-    owns_apart = True
-
     def owner(self, action: Action) -> Owner:
         """A child belongs to its handle, by which it can be cancelled alone."""
         assert isinstance(action, Start | Nest)

@@ -167,9 +167,6 @@ class Scope(Group):
                 return
             self._line.add(action)
 
-    owns_apart = False
-    """Whether each action's calls belong to something of their own, which `owner` tells."""
-
     def owner(self, action: Action) -> Owner:
         """What an action's calls belong to."""
         del action
@@ -182,7 +179,7 @@ class Scope(Group):
     async def work(self, action: Action) -> None:
         """Perform one action and feed its outcome back."""
         if type(action) is Start:
-            where = Site(self.owner(action) if self.owns_apart else self, action.target, self._frame, action.name)
+            where = Site(self.owner(action), action.target, self._frame, action.name)
             call = Call(where, action.item, action.turn)
             outcome = await self.run.door.invoke(call, action.kwargs)
         elif type(action) is Nest:
@@ -197,7 +194,7 @@ class Scope(Group):
     async def work_on_thread(self, action: Action) -> None:
         """Perform a blocking call on the thread that drives this, and feed its outcome back on the loop."""
         assert type(action) is Start
-        where = Site(self.owner(action) if self.owns_apart else self, action.target, self._frame, action.name)
+        where = Site(self.owner(action), action.target, self._frame, action.name)
         outcome = await self.run.door.invoke(Call(where, action.item, action.turn), action.kwargs)
         self.run.loop.call_soon_threadsafe(self.feed_back, action.token, outcome)
 
