@@ -1,0 +1,16 @@
+"""The command line: `piecework report`, `piecework run`, `piecework draw`.
+
+Thin: it reads options and calls the library. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+try:
+    from piecework.cli.app import main
+except ModuleNotFoundError as error:
+    if error.name not in {"typer", "rich"}:
+        raise
+    message = "piecework: error: the command line needs an extra: pip install 'piecework[cli]'"
+    raise SystemExit(message) from error
+
+__all__ = ("main",)
