@@ -6,6 +6,7 @@ import pytest
 
 from piecework.report import (
     EmptyTopicError,
+    ExtractiveWriter,
     Library,
     OffTopicError,
     SectionCountError,
@@ -24,7 +25,7 @@ def library() -> Library:
 
 @pytest.fixture(scope="module")
 def report(library: Library) -> str:
-    return write_report(TOPIC, library).text
+    return write_report(TOPIC, ExtractiveWriter(library)).text
 
 
 def test_every_quotation_stands_in_its_source_on_the_cited_lines(report: str) -> None:
@@ -61,19 +62,19 @@ def test_nothing_is_quoted_twice(report: str) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(report: str) -> None:
-    assert write_report(TOPIC, read_library([CORPUS])).text == report
+    assert write_report(TOPIC, ExtractiveWriter(read_library([CORPUS]))).text == report
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 8, 12, 15])
 def test_a_report_has_as_many_sections_as_asked_for(library: Library, count: int) -> None:
-    report = write_report(TOPIC, library, section_count=count)
+    report = write_report(TOPIC, ExtractiveWriter(library), section_count=count)
     assert len(report.titles) == len(set(report.titles)) == count
     assert list(read(report.text).sections) == list(report.titles)
 
 
 def test_a_report_has_fewer_sections_where_the_sources_hold_no_more(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("Scaling laws relate the loss of a model to its size and its data.\n")
-    report = write_report("scaling laws", read_library([tmp_path]), section_count=9)
+    report = write_report("scaling laws", ExtractiveWriter(read_library([tmp_path])), section_count=9)
     assert len(report.titles) == 1
 
 
@@ -116,7 +117,7 @@ def test_code_lists_tables_quotations_and_link_targets_are_not_quoted(report: st
 def test_a_source_about_something_else_is_left_out(tmp_path: Path) -> None:
     bread = "Bread is made of flour, water, salt and yeast, and large loaves need more time than small ones. "
     (tmp_path / "bread.md").write_text("# Baking bread\n\n" + bread * 1 + "\n\n" + "Kneading takes a while. " * 30)
-    report = write_report(TOPIC, read_library([CORPUS, tmp_path]))
+    report = write_report(TOPIC, ExtractiveWriter(read_library([CORPUS, tmp_path])))
     assert "bread" not in report.text
 
 
@@ -124,7 +125,7 @@ def test_text_that_stands_in_two_sources_is_quoted_once(tmp_path: Path) -> None:
     page = (CORPUS / "04-data-limits.md").read_text(encoding="utf-8")
     (tmp_path / "a.md").write_text(page, encoding="utf-8")
     (tmp_path / "b.md").write_text(page.replace("# Limits of data", "# How data runs out"), encoding="utf-8")
-    content = read(write_report("limits of data", read_library([tmp_path])).text)
+    content = read(write_report("limits of data", ExtractiveWriter(read_library([tmp_path]))).text)
     assert len({text for text, _ in content.quotations}) == len(content.quotations)
 
 
@@ -138,7 +139,7 @@ def test_plain_text_without_headings_is_divided_by_its_key_phrases(tmp_path: Pat
         for turn in range(4)
     ]
     (tmp_path / "notes.txt").write_text("\n\n".join(paragraphs))
-    report = write_report("energy at home", read_library([tmp_path]), section_count=3)
+    report = write_report("energy at home", ExtractiveWriter(read_library([tmp_path])), section_count=3)
     assert {title.casefold() for title in report.titles} == set(subjects)
 
 
@@ -155,7 +156,7 @@ def test_plain_text_without_headings_is_divided_by_its_key_phrases(tmp_path: Pat
     ],
 )
 def test_search_operators_in_a_topic_are_only_words(library: Library, topic: str) -> None:
-    assert write_report(topic, library).titles
+    assert write_report(topic, ExtractiveWriter(library)).titles
 
 
 def test_a_topic_in_any_script_is_searched_for(tmp_path: Path) -> None:
@@ -167,21 +168,21 @@ def test_a_topic_in_any_script_is_searched_for(tmp_path: Path) -> None:
     (tmp_path / "b.md").write_text(
         "# Gr\u00f6\u00dfe\n\nDie Gr\u00f6\u00dfe des Modells z\u00e4hlt sehr viel.\n", encoding="utf-8"
     )
-    assert "\u640d\u5931" in write_report("\u640d\u5931", read_library([tmp_path])).text
-    assert "z\u00e4hlt" in write_report("gr\u00f6\u00dfe \U0001f680", read_library([tmp_path])).text
+    assert "\u640d\u5931" in write_report("\u640d\u5931", ExtractiveWriter(read_library([tmp_path]))).text
+    assert "z\u00e4hlt" in write_report("gr\u00f6\u00dfe \U0001f680", ExtractiveWriter(read_library([tmp_path]))).text
 
 
 @pytest.mark.parametrize("topic", ["", "   ", "\n", '"', "***", "\ud800"])
 def test_a_topic_without_words_is_refused(library: Library, topic: str) -> None:
     with pytest.raises(EmptyTopicError, match="no words"):
-        write_report(topic, library)
+        write_report(topic, ExtractiveWriter(library))
 
 
 def test_a_topic_the_sources_know_nothing_of_is_refused(library: Library) -> None:
     with pytest.raises(OffTopicError, match="zebra husbandry"):
-        write_report("zebra husbandry", library)
+        write_report("zebra husbandry", ExtractiveWriter(library))
 
 
 def test_a_report_of_no_sections_is_refused(library: Library) -> None:
     with pytest.raises(SectionCountError, match="0 sections"):
-        write_report(TOPIC, library, section_count=0)
+        write_report(TOPIC, ExtractiveWriter(library), section_count=0)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from piecework.cli.streams import print_result, say
-from piecework.report import DEFAULT_SECTION_COUNT, read_library, write_report
+from piecework.report import DEFAULT_SECTION_COUNT, ExtractiveWriter, read_library, write_report
 from piecework.report.delivery import write_whole
 
 __all__ = ("report",)
@@ -31,7 +31,7 @@ def report(
         what = "is a folder" if output.is_dir() else "is in a folder that does not exist"
         raise typer.BadParameter(f"{str(output)!r} {what}. Name a file to write.", param_hint="-o")
     library = read_library(source or [], leave_out=[output] if output else [])
-    written = write_report(topic, library, section_count=sections)
+    written = write_report(topic, ExtractiveWriter(library), section_count=sections)
     for skip in library.skipped:
         say(f"warning: skipped {skip}")
     if len(written.titles) < sections:

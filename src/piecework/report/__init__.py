@@ -1,11 +1,11 @@
 """The report writer: an orchestrator-worker workflow that turns a topic and some sources into a cited report.
 
     library = read_library(["notes/"])
-    report = write_report("LLM scaling laws", library)
+    report = write_report("LLM scaling laws", ExtractiveWriter(library))
     print(report.text)
 
-The writer that comes with it is extractive: it quotes whole sentences, each with file and lines, and uses no
-language model. It is built on the public face of piecework alone.
+`ExtractiveWriter` quotes whole sentences, each with file and lines, and uses no language model. `ModelWriter` asks one.
+All of it is built on the public face of piecework alone.
 """
 
 from __future__ import annotations
@@ -15,27 +15,34 @@ from piecework.report.errors import (
     MissingExtraError,
     MissingSourceError,
     NothingReadableError,
+    NothingWrittenError,
     OffTopicError,
     ReportError,
+    ReportFailedError,
     SectionCountError,
 )
 from piecework.report.extractive import ExtractiveWriter
+from piecework.report.gaps import Gap
 from piecework.report.library import Library, read_library
-from piecework.report.workflow import DEFAULT_SECTION_COUNT, Report, report_generator, write_report
-from piecework.report.writer import Quotation, Section, Writer, WrittenSection
+from piecework.report.workflow import DEFAULT_CONCURRENCY, DEFAULT_SECTION_COUNT, Report, report_generator, write_report
+from piecework.report.writer import Citation, Section, Writer, WrittenSection
 
 __all__ = (
+    "DEFAULT_CONCURRENCY",
     "DEFAULT_SECTION_COUNT",
+    "Citation",
     "EmptyTopicError",
     "ExtractiveWriter",
+    "Gap",
     "Library",
     "MissingExtraError",
     "MissingSourceError",
     "NothingReadableError",
+    "NothingWrittenError",
     "OffTopicError",
-    "Quotation",
     "Report",
     "ReportError",
+    "ReportFailedError",
     "Section",
     "SectionCountError",
     "Writer",

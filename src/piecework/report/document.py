@@ -1,11 +1,17 @@
-"""The report as a Markdown document: title, introduction, sections, and the list of what is quoted."""
+"""The report as a Markdown document: title, sections in the order of the plan, and one list of what they cite.
+
+Every writer joins its sections here, so numbering, gaps and the list of sources are the same for all of them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from piecework.report.writer import Quotation, WrittenSection
+from piecework import Failure
+from piecework.report.errors import NothingWrittenError
+from piecework.report.gaps import Gap, gaps_in
+from piecework.report.writer import Citation, Section, WrittenSection
 
 __all__ = ("escape", "render")
 
@@ -19,24 +25,47 @@ _SPECIAL = re.compile(
     r"|&(?=#?\w{1,32};)"
 )
 _LINE_START = re.compile(r"^(?:(>|(?:#{1,6}|[-+]|={2,}|-{2,})(?=\s|$))|(\d{1,9})([.)])(?=\s|$))")
-_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 
 
-def render(topic: str, sections: Sequence[WrittenSection]) -> str:
-    """Return the report; sections without a paragraph are left out.
+def render(
+    topic: str,
+    sections: Sequence[Section],
+    content: Sequence[WrittenSection | Failure],
+    *,
+    opening: str = "",
+    closing: str = "",
+) -> str:
+    """Return the report: its title, its sections in the order of the plan, and one list of what they cite.
 
-    Quotations are numbered in the order they appear in; the same lines of the same file have one number.
+    Citations are numbered in the order they appear in; the same lines of the same file have one number. A section that
+    failed is a marked gap, one that is empty is left out.
+
+    Args:
+        topic: What the report is about; its title.
+        sections: The plan.
+        content: What became of each section, in whatever order.
+        opening: Markdown to stand before the first section.
+        closing: Markdown to stand at the end.
+
+    Raises:
+        NothingWrittenError: There are sections, and all of them failed.
     """
-    written = [section for section in sections if section.paragraphs]
-    numbers: dict[tuple[str, tuple[int, int]], int] = {}
-    blocks: list[str] = []
-    for section in written:
-        blocks.append(f"## {_heading(section.title)}")
-        blocks.extend(_paragraph(paragraph, numbers) for paragraph in section.paragraphs)
-    title = " ".join(topic.split())
-    head = [f"# {_heading(title[:1].upper() + title[1:])}", _introduction(title, written, numbers)]
-    entries = [f"{number}. {escape(name)}, {_lines(lines)}" for (name, lines), number in numbers.items()]
-    return "\n\n".join([*head, *blocks, "## Sources", "\n".join(entries)]) + "\n"
+    gaps = gaps_in(sections, content)
+    if gaps and len(gaps) == len(sections):
+        raise NothingWrittenError(len(gaps), gaps[0].reason)
+    missing = {gap.id: gap for gap in gaps}
+    written = {one.id: one for one in content if isinstance(one, WrittenSection) and one.body}
+    numbers: dict[Citation, int] = {}
+    blocks = [f"# {_heading(_capitalized(topic))}", opening]
+    for section in sections:
+        if section.id in written:
+            blocks += [f"## {_heading(section.title)}", _numbered(written[section.id].body, numbers)]
+        elif section.id in missing:
+            blocks += [f"## {_heading(section.title)}", _marked_gap(missing[section.id])]
+    if numbers:
+        entries = [f"{number}. {escape(one.source)}, {_lines(one.lines)}" for one, number in numbers.items()]
+        blocks += ["## Sources", "\n".join(entries)]
+    return "\n\n".join(block for block in [*blocks, closing] if block) + "\n"
 
 
 def escape(text: str) -> str:
@@ -59,38 +88,21 @@ def _heading(text: str) -> str:
     return re.sub(r"#+$", lambda match: "\\#" * len(match[0]), escape(text))
 
 
-def _paragraph(quotations: Sequence[Quotation], numbers: dict[tuple[str, tuple[int, int]], int]) -> str:
-    cited: list[str] = []
-    for quotation in quotations:
-        number = numbers.setdefault((quotation.source, quotation.lines), len(numbers) + 1)
-        cited.append(f"{escape(quotation.text)} [{number}]")
-    return " ".join(cited)
+def _capitalized(topic: str) -> str:
+    line = " ".join(topic.split())
+    return line[:1].upper() + line[1:]
+
+
+def _numbered(body: Sequence[str | Citation], numbers: dict[Citation, int]) -> str:
+    return "".join(
+        piece if isinstance(piece, str) else f"[{numbers.setdefault(piece, len(numbers) + 1)}]" for piece in body
+    ).strip("\n")
+
+
+def _marked_gap(gap: Gap) -> str:
+    return f"> **This section is missing.** It could not be written: {escape(gap.reason)}"
 
 
 def _lines(lines: tuple[int, int]) -> str:
     first, last = lines
     return f"line {first}" if first == last else f"lines {first}-{last}"
-
-
-def _introduction(
-    topic: str, sections: Sequence[WrittenSection], numbers: dict[tuple[str, tuple[int, int]], int]
-) -> str:
-    files = len({name for name, _ in numbers})
-    titles = _listed([f"*{escape(section.title)}*" for section in sections])
-    parts = "one section" if len(sections) == 1 else f"{_count(len(sections))} sections"
-    return (
-        f"This report is a digest of what {_count(files)} source{'s' if files > 1 else ''} "
-        f"{'say' if files > 1 else 'says'} about {escape(topic)}, in {parts}: {titles}. "
-        "All sentences below are quoted from the sources as they stand; "
-        "each bracketed number points to the file and the lines in the list at the end."
-    )
-
-
-def _count(number: int) -> str:
-    return _COUNTS[number] if number < len(_COUNTS) else str(number)
-
-
-def _listed(items: Sequence[str]) -> str:
-    if len(items) <= 2:  # noqa: PLR2004 - two need no comma
-        return " and ".join(items)
-    return f"{', '.join(items[:-1])}, and {items[-1]}"

@@ -1,7 +1,7 @@
-"""What can be wrong with a request for a report.
+"""What can be wrong with a report.
 
-The report package raises these; the command line shows them as one line. Each class is one condition, and
-each message says what to do.
+The report package raises these; the command line shows them as one line. A `ReportError` means that something was asked
+for wrongly, a `ReportFailedError` that it went wrong. Each class is one condition, and each message says what to do.
 """
 
 from __future__ import annotations
@@ -16,14 +16,33 @@ __all__ = (
     "MissingExtraError",
     "MissingSourceError",
     "NothingReadableError",
+    "NothingWrittenError",
     "OffTopicError",
     "ReportError",
+    "ReportFailedError",
     "SectionCountError",
 )
 
 
 class ReportError(PieceworkError, ValueError):
     """A report cannot be written as asked."""
+
+
+class ReportFailedError(PieceworkError, RuntimeError):
+    """A report was asked for rightly, and yet could not be written."""
+
+
+class NothingWrittenError(ReportFailedError):
+    """All sections failed."""
+
+    def __init__(self, sections: int, reason: str) -> None:
+        """Count the `sections` and give the `reason` why the first one failed."""
+        self.sections = sections
+        """How many sections there are."""
+        self.reason = reason
+        """Why the first of them failed."""
+        which = "the only section" if sections == 1 else f"all {sections} sections"
+        super().__init__(f"{which} failed, so there is no report. {reason}")
 
 
 class EmptyTopicError(ReportError):

@@ -1,22 +1,26 @@
 """The report as an orchestrator-worker workflow: plan the sections, write them side by side, join them.
 
-The whole graph is here; what its three nodes do is up to the `Writer` they are given.
+The whole graph is here; what its three nodes do is up to the `Writer` whose methods they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from piecework import Graph, SyncRunner, node
-from piecework.report.extractive import ExtractiveWriter
-from piecework.report.library import Library
+from piecework import Failure, Graph, SyncRunner, node
+from piecework.observe import Observer
+from piecework.report.gaps import Gap, gaps_in
 from piecework.report.writer import Section, Writer, WrittenSection
 
-__all__ = ("DEFAULT_SECTION_COUNT", "Report", "report_generator", "write_report")
+__all__ = ("DEFAULT_CONCURRENCY", "DEFAULT_SECTION_COUNT", "Report", "report_generator", "write_report")
 
 DEFAULT_SECTION_COUNT = 6
 """How many sections a report has if nothing else is asked for."""
+
+DEFAULT_CONCURRENCY = 8
+"""How many sections are written at once if nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,71 +29,66 @@ class Report:
 
     text: str
     """The document, in Markdown."""
-    titles: tuple[str, ...]
-    """The titles of its sections, in order: fewer than asked for where the sources do not yield as many."""
+    sections: tuple[WrittenSection, ...]
+    """The sections that were written, in order."""
+    gaps: tuple[Gap, ...] = ()
+    """The sections that failed, in order."""
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the sections that were written."""
+        return tuple(section.title for section in self.sections)
 
 
-@node(output_name="sections")
-def orchestrator(topic: str, section_count: int, library: Library, writer: Writer) -> list[Section]:
-    """Decide which sections the report has, and what each may draw on."""
-    return list(writer.plan(topic, library, section_count))
+def report_generator(writer: Writer) -> Graph:
+    """Return the workflow with the methods of `writer` as its nodes.
 
-
-@node(output_name="content")
-def write_section(section: Section, library: Library, writer: Writer) -> WrittenSection:
-    """Write one section."""
-    return writer.write(section, library)
-
-
-@node(output_name="final_report")
-def synthesizer(topic: str, content: list[WrittenSection], library: Library, writer: Writer) -> str:
-    """Join the sections to one document."""
-    return writer.join(topic, library, content)
-
-
-section_writer = Graph(nodes=[write_section], name="section_writer")
-
-report_generator = Graph(
-    nodes=[
-        orchestrator,
-        section_writer.as_node().with_inputs(section="sections").map_over("sections"),
-        synthesizer,
-    ],
-    name="report_generator",
-)
-"""The workflow; its inputs are `topic`, `section_count`, `library` and `writer`, its result is
-`final_report`."""
+    Its inputs are `topic` and `section_count`, its outputs `sections`, `content` and `final_report`. A section that
+    fails is a `Failure` in `content`; the others go on.
+    """
+    orchestrator = node(writer.plan, output_name="sections", name="orchestrator")
+    write_section = node(writer.write, output_name="content", name="write_section")
+    synthesizer = node(writer.join, output_name="final_report", name="synthesizer")
+    section_writer = Graph(nodes=[write_section], name="section_writer")
+    return Graph(
+        nodes=[
+            orchestrator,
+            section_writer.as_node().with_inputs(section="sections").map_over("sections", on_error="keep"),
+            synthesizer,
+        ],
+        name="report_generator",
+    )
 
 
 def write_report(
     topic: str,
-    library: Library,
+    writer: Writer,
     *,
     section_count: int = DEFAULT_SECTION_COUNT,
-    writer: Writer | None = None,
+    max_concurrency: int = DEFAULT_CONCURRENCY,
+    observers: Sequence[Observer] = (),
 ) -> Report:
-    """Write a report on `topic` from the sources in `library`.
+    """Write a report on `topic`.
 
     Args:
-        topic: What the report is about, in words that the sources use.
-        library: The sources, as `read_library` returns them.
+        topic: What the report is about.
+        writer: Who plans, writes and joins: an `ExtractiveWriter`, a `ModelWriter`, or your own.
         section_count: How many sections to write, at most.
-        writer: Who plans, writes and joins; by default an `ExtractiveWriter`, which needs no language model.
+        max_concurrency: How many sections to write at once, at most.
+        observers: Are told what happens.
 
     Returns:
-        The report.
+        The report; a section that failed is one of its gaps.
 
     Raises:
         EmptyTopicError: The topic has no words.
-        OffTopicError: Nothing in the library bears on it.
+        OffTopicError: Nothing in the sources bears on it.
         SectionCountError: `section_count` is below 1.
+        ReportFailedError: There is no plan, or no section of it could be written.
     """
-    inputs = {
-        "topic": topic,
-        "section_count": section_count,
-        "library": library,
-        "writer": writer or ExtractiveWriter(),
-    }
-    result = SyncRunner().run(report_generator, inputs=inputs)
-    content = cast("list[WrittenSection]", result["content"])
-    return Report(cast("str", result["final_report"]), tuple(section.title for section in content))
+    runner = SyncRunner(max_concurrency=max_concurrency, observers=observers)
+    result = runner.run(report_generator(writer), inputs={"topic": topic, "section_count": section_count})
+    sections = cast("Sequence[Section]", result["sections"])
+    content = cast("Sequence[WrittenSection | Failure]", result["content"])
+    written = tuple(one for one in content if isinstance(one, WrittenSection) and one.body)
+    return Report(cast("str", result["final_report"]), written, gaps_in(sections, content))
