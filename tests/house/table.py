@@ -82,6 +82,6 @@ OPTIONAL: Final = {
     "opentelemetry": ("observe.otel",),
     "starlette": ("server.*", "viewer.*"),
     "uvicorn": ("server.*", "viewer.*"),
-    "pydantic": ("core.codec",),
+    "pydantic": ("core.codec", "report.models.*"),
 }
 """What an extra brings, and the adapters that may import it: nobody else, and nobody's annotations."""

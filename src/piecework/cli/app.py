@@ -12,7 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from piecework import __version__
+from piecework import PieceworkError, __version__
+from piecework.cli.errors import FailedError, MisuseError
+from piecework.cli.graphs import draw, run
 from piecework.cli.report import report
 from piecework.cli.streams import leave_closed_pipe, say
 from piecework.report import ReportError
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _INTERRUPTED
     except BrokenPipeError:
         code = leave_closed_pipe()
-    except ReportError as error:
+    except FailedError as error:
+        code = _fail(str(error), _FAILED, debug="--debug" in words)
+    except (MisuseError, ReportError) as error:
         code = _fail(str(error), _MISUSED, debug="--debug" in words)
     except typer.TyperException as error:
         code = _fail(f"{error.format_message().rstrip('.')}. Try 'piecework --help'.", _MISUSED, debug=False)
@@ -64,6 +68,8 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 
 
 def _described(error: Exception) -> str:
+    if isinstance(error, PieceworkError) and str(error):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -89,3 +95,5 @@ def top(
 
 
 app.command()(report)
+app.command()(run)
+app.command()(draw)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import typer
 
-__all__ = ("leave_closed_pipe", "print_result", "say")
+__all__ = ("leave_closed_pipe", "print_result", "printable", "say")
 
 _CLOSED_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
+
+_VARIANT = re.compile(r"[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]")
 
 
 def say(message: str) -> None:
     """Write one line to standard error."""
-    sys.stderr.write(f"piecework: {' '.join(message.split())}\n")
+    sys.stderr.write(f"piecework: {printable(message)}\n")
     sys.stderr.flush()
 
 
@@ -32,3 +35,14 @@ def leave_closed_pipe() -> int:
     # Python flushes standard output once more when it exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _CLOSED_PIPE
+
+
+def printable(text: str) -> str:
+    """Return `text` in one line, without anything that a terminal does not show as it stands.
+
+    Titles and errors may come from a language model: no control character may reach the terminal, nor anything that
+    turns the direction of the text. What only varies the character before it goes too: terminals do not agree on how
+    wide that makes it.
+    """
+    shown = (one for one in text if (one.isprintable() or one.isspace()) and not _VARIANT.match(one))
+    return " ".join("".join(shown).split())

@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Self, cast
 
 from piecework.dataflow.node import Node
+from piecework.dataflow.outlines import inner_outline, outline_of
 from piecework.dataflow.rename import address_fault
 from piecework.dataflow.signature import Signature
 from piecework.dataflow.validate import check_known_inputs, find_faults
 from piecework.dataflow.wiring import InputSpec, Wiring, input_spec, needed_nodes, wire
+from piecework.draw import to_mermaid
 from piecework.errors import (
     Fault,
     GraphError,
@@ -26,6 +28,7 @@ from piecework.errors import (
     listed,
     near_miss,
 )
+from piecework.outline import Box, Outline
 
 __all__ = ("Graph", "GraphNode")
 
@@ -210,6 +213,18 @@ class Graph:
             raise GraphError(faults, graph=self._name)
         return GraphNode(signature=Signature.plain(chosen, self._inputs.all, self.outputs), graph=self)
 
+    def outline(self) -> Outline:
+        """Return the graph as boxes and arrows, for whoever draws it; bound inputs are not drawn."""
+        return outline_of(self)
+
+    def to_mermaid(self) -> str:
+        """Return the graph as a Mermaid flowchart, which GitHub, editors and notebooks show as a picture.
+
+        Inputs and the end are stadiums, nodes rectangles, a graph used as a node a box around its nodes. Arrows carry
+        the names of values; the arrow of an input with a default is dotted. Bound inputs are not drawn.
+        """
+        return to_mermaid(outline_of(self))
+
     def __repr__(self) -> str:
         """Show the name, the number of nodes, inputs and outputs."""
         name = f" {self._name!r}" if self._name is not None else ""
@@ -235,6 +250,11 @@ class GraphNode(Node):
 
     def _inner_defaults(self) -> Mapping[str, object]:
         return {**self.graph.inputs.optional, **self.graph.inputs.bound}
+
+    def box(self, place: str) -> Box:
+        """Return a box with the node's name, what it maps over, and the graph inside."""
+        inside = inner_outline(self.graph, place)
+        return Box(id=place, name=self.name, map_over=self._map_over, inside=inside)
 
     def __reduce__(self) -> tuple[Callable[..., Node], tuple[object, ...]]:
         """Pickle signature and graph; the rest follows from them."""

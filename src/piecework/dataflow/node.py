@@ -17,6 +17,7 @@ from piecework.dataflow.definition import Definition, NodeKind, find_function, r
 from piecework.dataflow.mapping import MapMode, MapSpec, OnError, declare
 from piecework.dataflow.signature import Signature
 from piecework.errors import Fault, NodeDefinitionError
+from piecework.outline import Box
 
 __all__ = ("FunctionNode", "Node", "node")
 
@@ -72,6 +73,14 @@ class Node(ABC):
     def _inner_defaults(self) -> Mapping[str, object]:
         """Return the values of inputs that need not be given, by inner name."""
 
+    @abstractmethod
+    def box(self, place: str) -> Box:
+        """Return what a picture shows of the node.
+
+        Args:
+            place: The box's id: the way to the node from the outermost graph.
+        """
+
     def with_name(self, name: str) -> Self:
         """Return the node under another name.
 
@@ -125,6 +134,10 @@ class Node(ABC):
         spec = declare(self.name, names, mode=mode, on_error=on_error, max_concurrency=max_concurrency)
         return replace(self, signature=self.signature.map_over(spec))
 
+    @property
+    def _map_over(self) -> tuple[str, ...]:
+        return self.mapping.params if self.mapping is not None else ()
+
     def __repr__(self) -> str:
         """Show the names of node, inputs and outputs, and the mapping."""
         inner = self.inner_inputs
@@ -149,6 +162,10 @@ class FunctionNode(Node, Generic[P, R_co]):
 
     def _inner_defaults(self) -> Mapping[str, object]:
         return self.parameter_defaults
+
+    def box(self, place: str) -> Box:
+        """Return a box with the node's name, and what it maps over."""
+        return Box(id=place, name=self.name, map_over=self._map_over)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function."""

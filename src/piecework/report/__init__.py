@@ -4,7 +4,8 @@
     report = write_report("LLM scaling laws", ExtractiveWriter(library))
     print(report.text)
 
-`ExtractiveWriter` quotes whole sentences, each with file and lines, and uses no language model. `ModelWriter` asks one.
+`ExtractiveWriter` quotes whole sentences, each with file and lines, and uses no language model. `ModelWriter` asks one,
+and reads all that the sources say, lists and tables included: `read_material`.
 All of it is built on the public face of piecework alone.
 """
 
@@ -21,9 +22,11 @@ from piecework.report.errors import (
     ReportFailedError,
     SectionCountError,
 )
+from piecework.report.excerpts import Excerpt
 from piecework.report.extractive import ExtractiveWriter
 from piecework.report.gaps import Gap
 from piecework.report.library import Library, read_library
+from piecework.report.material import Material, read_material
 from piecework.report.workflow import DEFAULT_CONCURRENCY, DEFAULT_SECTION_COUNT, Report, report_generator, write_report
 from piecework.report.writer import Citation, Section, Writer, WrittenSection
 
@@ -32,9 +35,11 @@ __all__ = (
     "DEFAULT_SECTION_COUNT",
     "Citation",
     "EmptyTopicError",
+    "Excerpt",
     "ExtractiveWriter",
     "Gap",
     "Library",
+    "Material",
     "MissingExtraError",
     "MissingSourceError",
     "NothingReadableError",
@@ -48,6 +53,7 @@ __all__ = (
     "Writer",
     "WrittenSection",
     "read_library",
+    "read_material",
     "report_generator",
     "write_report",
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from piecework.errors import PieceworkError
 
@@ -22,6 +23,8 @@ __all__ = (
     "ReportFailedError",
     "SectionCountError",
 )
+
+_WANTED = {"quote": "whole sentences in paragraphs", "read": "text"}
 
 
 class ReportError(PieceworkError, ValueError):
@@ -79,20 +82,22 @@ class MissingSourceError(ReportError):
 
 
 class NothingReadableError(ReportError):
-    """The sources hold no prose that could be quoted."""
+    """The sources hold no text, or none that could be quoted where that is what they are for."""
 
-    def __init__(self, names: Sequence[str], reasons: Sequence[str]) -> None:
-        """Keep the `names` of the sources and the `reasons` why files were skipped."""
+    def __init__(self, names: Sequence[str], reasons: Sequence[str], *, purpose: Literal["quote", "read"]) -> None:
+        """Keep the `names` of the sources, the `reasons` why files were skipped, and what the sources are for."""
         self.names = tuple(names)
         """The sources as the user named them."""
         self.reasons = tuple(reasons)
         """Why files were skipped, one sentence each."""
+        self.purpose: Literal["quote", "read"] = purpose
+        """What was to be done with the sources."""
         shown = "; ".join(self.reasons[:3])
         more = f"; and {len(self.reasons) - 3} more" if len(self.reasons) > len(self.reasons[:3]) else ""
         skipped = f" Skipped: {shown}{more}." if shown else ""
         super().__init__(
-            f"nothing to quote in {', '.join(self.names)}.{skipped} "
-            "Name text, Markdown or HTML files that hold whole sentences in paragraphs."
+            f"nothing to {purpose} in {', '.join(self.names)}.{skipped} "
+            f"Name text, Markdown or HTML files that hold {_WANTED[purpose]}."
         )
 
 

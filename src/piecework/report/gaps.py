@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from piecework import Failure, PieceworkError
 from piecework.report.writer import Section, WrittenSection
 
-__all__ = ("Gap", "gaps_in")
+__all__ = ("Gap", "gaps_in", "reason_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,17 @@ def gaps_in(sections: Sequence[Section], content: Sequence[WrittenSection | Fail
     """Return the sections that failed, in the order of the plan."""
     failed = {one.index: one.error for one in content if isinstance(one, Failure)}
     return tuple(
-        Gap(section.id, section.title, _reason(failed[index]))
+        Gap(section.id, section.title, reason_of(failed[index]))
         for index, section in enumerate(sections)
         if index in failed
     )
 
 
-def _reason(error: BaseException) -> str:
-    """Say what is wrong; our own errors say it in whole sentences, of others the class says most."""
-    message = " ".join(str(error).split())
+def reason_of(error: BaseException) -> str:
+    """Return why a section failed, in one line: our own errors say it all, of others the class says most."""
+    # Providers put into messages what they were sent, which may be anything.
+    words = "".join(one for one in str(error) if one.isprintable() or one.isspace()).split()
+    message = " ".join(words)
     if isinstance(error, PieceworkError) and message:
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

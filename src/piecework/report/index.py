@@ -1,4 +1,4 @@
-"""Full-text search over passages: an SQLite FTS5 table in memory, English endings ignored, ranked by bm25.
+"""Full-text search over passages or excerpts: an SQLite FTS5 table in memory, English endings ignored, ranked by bm25.
 
 Shared by all workers of a report, so each search holds a lock. Whatever a user writes is searched for as
 words; nothing in it is understood as a search operator.

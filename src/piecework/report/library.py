@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from piecework.report.errors import NothingReadableError
 from piecework.report.formats import read_page
+from piecework.report.headings import furniture_level, own_title, without_number
 from piecework.report.index import PassageIndex
 from piecework.report.passages import Passage, PassageCutter
 from piecework.report.prose import Heading, Page, Paragraph
@@ -20,20 +21,6 @@ from piecework.report.sources import Skipped, SourceText, read_sources
 from piecework.report.words import content_stems
 
 __all__ = ("Chapter", "Library", "Source", "read_library")
-
-_FURNITURE = re.compile(
-    r"(?:references|bibliography|sources?|citations?|works cited|see also|further reading|external links"
-    r"|footnotes|(?:table of )?contents|toc|index|acknowledge?ments?|licen[cs]e|copyright|change ?log"
-    r"|contributors?|navigation|related (?:pages|articles|posts)|links|notes and references)",
-    re.IGNORECASE,
-)
-_ENUMERATION = re.compile(
-    r"(?:(?:\d{1,2}(?:\.\d{1,2})*[.):]?|[IVX]{1,4}[.)]|(?:chapter|section|part|step) \d{1,2}[.:]?)\s+)(?=\S)",
-    re.IGNORECASE,
-)
-
-_TOP = 3
-"""How many blocks from the start a heading may stand and still be the title of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,8 @@ def read_library(paths: Sequence[str | os.PathLike[str]], *, leave_out: Collecti
     unquotable = [Skipped(text.name, "holds no whole sentences in paragraphs") for text in texts if not shelf.add(text)]
     all_skipped = tuple(sorted((*skipped, *unquotable), key=lambda skip: skip.name))
     if not shelf.passages:
-        raise NothingReadableError([os.fspath(path) for path in paths], [str(skip) for skip in all_skipped])
+        names, reasons = [os.fspath(path) for path in paths], [str(skip) for skip in all_skipped]
+        raise NothingReadableError(names, reasons, purpose="quote")
     return shelf.library(all_skipped)
 
 
@@ -150,19 +138,19 @@ class _Shelf:
         first = len(self.passages)
         open_chapters = [self._open(title, 0, None)]
         cutter = PassageCutter(len(self._sources), first)
-        furniture_level: int | None = None
+        level_left_out: int | None = None
         for block in page.blocks:
             if isinstance(block, Heading):
                 cutter.heading()
                 if block is own_heading:
                     self._leave(open_chapters, 1)
                     continue
-                furniture_level = _furniture_level(block, furniture_level)
-                if furniture_level is None:
+                level_left_out = furniture_level(block, level_left_out)
+                if level_left_out is None:
                     self._enter(block, open_chapters)
             elif not isinstance(block, Paragraph):
                 cutter.gap()
-            elif furniture_level is None:
+            elif level_left_out is None:
                 self.passages.extend(cutter.cut(block, open_chapters[-1]))
         self._leave(open_chapters, 0)
         return len(self.passages) - first
@@ -173,7 +161,7 @@ class _Shelf:
 
     def _enter(self, heading: Heading, open_chapters: list[int]) -> None:
         self._leave(open_chapters, heading.level)
-        open_chapters.append(self._open(_without_number(heading.text), heading.level, open_chapters[-1]))
+        open_chapters.append(self._open(without_number(heading.text), heading.level, open_chapters[-1]))
 
     def _leave(self, open_chapters: list[int], level: int) -> None:
         while open_chapters and self._chapters[open_chapters[-1]].level >= level:
@@ -198,41 +186,17 @@ def _trail(chapters: Sequence[Chapter], chapter: int) -> list[Chapter]:
     return trail[::-1]
 
 
-def _furniture_level(heading: Heading, current: int | None) -> int | None:
-    if current is not None and heading.level > current:
-        return current
-    is_furniture = _FURNITURE.fullmatch(_without_number(heading.text).strip(" :."))
-    return heading.level if is_furniture else None
-
-
-def _without_number(heading: str) -> str:
-    return _ENUMERATION.sub("", heading, count=1).strip().rstrip(".:;,#").strip() or heading
-
-
 def _title_of(page: Page, name: str) -> tuple[str, bool, Heading | None]:
     """Return a file's title, whether it is its own, and the heading that gives it.
 
-    A single outermost heading near the top names the file. Otherwise the title stands apart from the
-    headings, or is made from the file's name.
+    A title that is not its own is made from the file's name.
     """
-    headings = list(_headings(page))
-    top = headings[0] if headings and headings[0] in page.blocks[:_TOP] else None
-    if top is not None and all(other.level > top.level for other in headings[1:]):
-        return _without_number(top.text), True, top
-    if page.title:
-        # The title of a web page often goes on with the name of the site.
-        named = (one for one in headings if page.title.casefold().startswith(one.text.casefold()))
-        own = next(named, None)
-        return (_without_number(own.text) if own else page.title), True, own
-    return _humanized(name, page), False, None
-
-
-def _headings(page: Page) -> Iterator[Heading]:
-    return (block for block in page.blocks if isinstance(block, Heading))
+    title, heading = own_title(page)
+    return (title, True, heading) if title else (_humanized(name, page), False, None)
 
 
 def _humanized(name: str, page: Page) -> str:
-    spoken = _without_number(re.sub(r"[\W_]+", " ", PurePath(name).stem).strip())
+    spoken = without_number(re.sub(r"[\W_]+", " ", PurePath(name).stem).strip())
     stems = content_stems(spoken)
     text = " ".join(block.text for block in page.blocks if isinstance(block, Paragraph))
     return spoken[:1].upper() + spoken[1:] if stems and stems <= content_stems(text) else ""

@@ -30,7 +30,7 @@ class Section:
     outline: tuple[str, ...] = ()
     """The whole report, a line for each section, so that a worker knows what the others write."""
     passages: tuple[int, ...] = ()
-    """The passages of the library that the section may draw on, by number."""
+    """What the section may draw on, by number: passages of the library, or excerpts of the material."""
     adopted: frozenset[int] = frozenset()
     """Those of them that come from under another heading."""
 

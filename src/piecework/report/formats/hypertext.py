@@ -1,7 +1,7 @@
 """HTML to blocks, by the standard library's parser, which knows the line of each piece of text.
 
 What stands in paragraphs (or loose in the body) is prose; navigation, scripts, forms and the like are left
-out, and lists, tables, code and quotations are gaps.
+out, and lists, tables, code and quotations are gaps, laid out as text.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
+from piecework.report.formats.layout import LAID_OUT, PARTS, Layout
 from piecework.report.prose import Block, Gap, Heading, LineTracker, Page
 
 __all__ = ("read_html",)
@@ -19,7 +20,6 @@ _LEFT_OUT_TAGS = """
     aside audio button canvas dialog footer iframe math menu nav noscript object script select style svg
     template textarea video
 """
-_NOT_PROSE = frozenset({"blockquote", "dl", "figure", "ol", "pre", "table", "ul"})
 _INLINE_TAGS = """
     a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rp rt ruby s samp small
     span strike strong sub sup time tt u var wbr
@@ -52,7 +52,8 @@ class _Reader(HTMLParser):
         self._title: list[str] = []
         self._in_title = False
         self._left_out: list[str] = []
-        self._not_prose: list[str] = []
+        self._layout = Layout()
+        self._layout_place = 0
         self._heading: int | None = None
         self._heading_level = 1
         self._note: list[str] | None = None
@@ -60,6 +61,7 @@ class _Reader(HTMLParser):
     def page(self) -> Page:
         """Return what was read."""
         self._end_block()
+        self._end_layout()
         return Page(" ".join("".join(self._title).split()), tuple(self._blocks))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
@@ -69,7 +71,7 @@ class _Reader(HTMLParser):
         elif tag == "title" and not self._left_out:
             self._in_title = True
         elif tag == "br":
-            self._add(" ")
+            self._add("\n" if self._layout.in_code else " ")
         elif tag in _INLINE:
             self._start_inline(tag)
         else:
@@ -89,7 +91,7 @@ class _Reader(HTMLParser):
             self._end_inline(tag)
         else:
             self._end_block()
-            _close(self._not_prose, tag)
+            self._close_layout(tag)
             if tag in _HEADINGS:
                 self._heading = None
 
@@ -108,20 +110,39 @@ class _Reader(HTMLParser):
         if tag in _HEADINGS:
             self._heading = self.getpos()[0]
             self._heading_level = _HEADINGS[tag]
-        elif tag in _NOT_PROSE:
-            self._blocks.append(Gap())
-            self._not_prose.append(tag)
+        elif tag in LAID_OUT:
+            self._open_layout(tag)
+        elif tag in PARTS and self._layout.is_open:
+            self._layout.part(tag)
         elif tag == "hr":
             self._blocks.append(Gap())
 
+    def _open_layout(self, tag: str) -> None:
+        if not self._layout.is_open:
+            self._layout_place = len(self._blocks)
+        # One that is nested is a gap, too, but an empty one: its text is in the outermost.
+        self._blocks.append(Gap())
+        self._layout.open(tag)
+
+    def _close_layout(self, tag: str) -> None:
+        was_open = self._layout.is_open
+        self._layout.close(tag)
+        if was_open and not self._layout.is_open:
+            self._end_layout()
+
+    def _end_layout(self) -> None:
+        gap, self._layout = self._layout.gap(), Layout()
+        if gap.text:
+            self._blocks[self._layout_place] = gap
+
     def _start_inline(self, tag: str) -> None:
-        if tag in _CODE:
+        if tag in _CODE and not self._layout.in_code:
             self._add("`")
         elif tag == "sup" and self._note is None:
             self._note = []
 
     def _end_inline(self, tag: str) -> None:
-        if tag in _CODE:
+        if tag in _CODE and not self._layout.in_code:
             self._add("`")
         elif tag == "sup" and self._note is not None:
             raised, self._note = "".join(self._note).strip(), None
@@ -130,10 +151,14 @@ class _Reader(HTMLParser):
 
     def _end_block(self) -> None:
         self._note = None
+        if self._layout.in_code:
+            self._layout.break_code()
         paragraph = self._tracker.paragraph()
         if paragraph is None:
             return
-        if self._heading is not None:
+        if self._layout.is_open:
+            self._layout.add(paragraph)
+        elif self._heading is not None:
             self._blocks.append(Heading(self._heading_level, paragraph.text, self._heading))
             self._heading = None
         else:
@@ -144,7 +169,11 @@ class _Reader(HTMLParser):
             self._title.append(text)
         elif self._note is not None:
             self._note.append(text)
-        elif not self._left_out and not self._not_prose:
+        elif self._left_out:
+            return
+        elif self._layout.in_code:
+            self._layout.add_code(text, self.getpos()[0])
+        else:
             self._tracker.add(text, self.getpos()[0])
 
 

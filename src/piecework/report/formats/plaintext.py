@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from piecework.report.prose import Block, Gap, Heading, LineTracker, Page
+from piecework.report.prose import Block, Gap, Heading, LineTracker, Page, verbatim
 
 __all__ = ("read_plain_text",)
 
@@ -23,16 +23,17 @@ Line = tuple[int, str]
 
 def read_plain_text(text: str) -> Page:
     """Return the blocks of a plain `text`."""
-    blocks = [block for chunk in _chunks(text) for block in _read_chunk(chunk)]
+    lines = text.split("\n")
+    blocks = [block for chunk in _chunks(lines) for block in _read_chunk(chunk, lines)]
     if blocks and isinstance(blocks[0], Heading):
         # A title is set like the headings below it, as often as not.
         blocks[0] = replace(blocks[0], level=0)
     return Page("", tuple(blocks))
 
 
-def _chunks(text: str) -> Iterator[list[Line]]:
+def _chunks(lines: Sequence[str]) -> Iterator[list[Line]]:
     chunk: list[Line] = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             chunk.append((number, line.strip()))
         elif chunk:
@@ -42,7 +43,7 @@ def _chunks(text: str) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _read_chunk(chunk: Sequence[Line]) -> Iterator[Block]:
+def _read_chunk(chunk: Sequence[Line], lines: Sequence[str]) -> Iterator[Block]:
     if len(chunk) > 1 and _UNDERLINE.fullmatch(chunk[1][1]) and len(chunk[0][1]) <= _LONGEST_TITLE:
         yield Heading(1 if chunk[1][1][0] == "=" else 2, chunk[0][1], chunk[0][0])
         chunk = chunk[2:]
@@ -52,9 +53,15 @@ def _read_chunk(chunk: Sequence[Line]) -> Iterator[Block]:
     if not chunk:
         return
     if _UNDERLINE.fullmatch(chunk[0][1]) or any(_LIST_MARK.match(line) for _, line in chunk):
-        yield Gap()
+        yield _gap(chunk, lines)
         return
     yield from _paragraphs(chunk)
+
+
+def _gap(chunk: Sequence[Line], lines: Sequence[str]) -> Gap:
+    """Return the chunk as it stands, indented as it is."""
+    first, last = chunk[0][0], chunk[-1][0]
+    return verbatim(lines[first - 1 : last], first, items={number for number, line in chunk if _LIST_MARK.match(line)})
 
 
 def _paragraphs(chunk: Sequence[Line]) -> Iterator[Block]:

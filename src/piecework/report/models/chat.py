@@ -1,0 +1,164 @@
+"""One language model as the writer asks it: messages in, text out, and a count of what it cost.
+
+The one place where requests are made. A LangChain chat model does the asking and repeats what failed on the way; an
+answer that breaks off in the middle is an answer that was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from piecework.report.models.faults import refuses_request, unfinished_text
+from piecework.report.models.thinking import without_thinking
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ("Answer", "Chat", "Message", "Structured", "Usage")
+
+Message: TypeAlias = tuple[Literal["system", "human", "ai"], str]
+"""Who says something, and what."""
+
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"})
+"""What providers call the end of an answer that has reached its greatest length."""
+
+_SENTENCE_ENDS = (".", "!", "?", ":", ")", "]", "}", '"', "`", "|", "*", "\u201d", "\u3002")
+_THINKING = frozenset({"thinking", "redacted_thinking", "reasoning"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said."""
+
+    text: str
+    """Its words, without its thinking."""
+    cut_off: bool
+    """Whether it had more to say."""
+    thought: bool = False
+    """Whether there was thinking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """What a model said when it was asked to fill a schema."""
+
+    value: object | None
+    """What the schema was filled with; None where the answer is no such data."""
+    text: str
+    """The answer as text."""
+    cut_off: bool = False
+    """Whether it had more to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was asked of a model so far, as the provider counts it."""
+
+    requests: int = 0
+    """Answers that were given."""
+    input_tokens: int = 0
+    """Tokens read."""
+    output_tokens: int = 0
+    """Tokens written, thinking included."""
+
+
+class Chat:
+    """A language model that is asked."""
+
+    def __init__(
+        self,
+        model: BaseChatModel,
+        *,
+        name: str | None = None,
+        explain: Callable[[Exception], Exception] | None = None,
+    ) -> None:
+        """Take any LangChain chat `model`.
+
+        Args:
+            model: Answers.
+            name: What reports and messages call it; by default the name of its class.
+            explain: Makes the errors of its client into others; by default they stay as they are.
+        """
+        self._model = model
+        self._explain = explain
+        self._usage = Usage()
+        self.name = name or type(model).__name__
+        """What reports and messages call the model."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked so far."""
+        return self._usage
+
+    async def ask(self, messages: Sequence[Message]) -> Answer:
+        """Return the answer to `messages`, read as it comes.
+
+        Raises:
+            Exception: What the client raises before there is any text, explained.
+        """
+        whole: Any = None
+        try:
+            async for piece in self._model.astream(list(messages)):
+                whole = piece if whole is None else whole + piece
+        except Exception as error:
+            answer = _answer(whole, broken=True)
+            if not answer.text:
+                raise self._explained(error) from error
+        else:
+            answer = _answer(whole, broken=False)
+        self._count(whole)
+        return answer
+
+    async def ask_for(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Structured | None:
+        """Return the answer to `messages` as data that should fit a JSON schema; None where the model takes no schema.
+
+        Raises:
+            Exception: What the client raises, explained.
+        """
+        try:
+            structured = self._model.with_structured_output(dict(schema), method="json_schema", include_raw=True)
+            said: Any = await structured.ainvoke(list(messages))
+        except Exception as error:
+            if isinstance(error, NotImplementedError) or refuses_request(error):
+                return None
+            unfinished = unfinished_text(error)
+            if unfinished is None:
+                raise self._explained(error) from error
+            return Structured(None, without_thinking(unfinished), cut_off=True)
+        self._count(said["raw"])
+        answer = _answer(said["raw"], broken=False)
+        return Structured(said["parsed"], answer.text, answer.cut_off)
+
+    def _explained(self, error: Exception) -> Exception:
+        return error if self._explain is None else self._explain(error)
+
+    def _count(self, message: Any) -> None:
+        used: dict[str, Any] = getattr(message, "usage_metadata", None) or {}
+        before = self._usage
+        self._usage = Usage(
+            before.requests + 1,
+            before.input_tokens + int(used.get("input_tokens", 0)),
+            before.output_tokens + int(used.get("output_tokens", 0)),
+        )
+
+
+def _answer(message: Any, *, broken: bool) -> Answer:
+    if message is None:
+        return Answer("", cut_off=False)
+    said = str(message.text)
+    text = without_thinking(said)
+    about: dict[str, Any] = message.response_metadata
+    details: dict[str, Any] = about.get("incomplete_details") or {}
+    ends = {about.get("stop_reason"), about.get("finish_reason"), details.get("reason")} - {None}
+    # A stream that ends without a reason was closed on the way, unless the server never gives one.
+    dropped = not ends and not text.endswith(_SENTENCE_ENDS) and bool(text)
+    cut_off = broken or dropped or not _CUT_OFF.isdisjoint(ends)
+    return Answer(text, cut_off=cut_off, thought=text != said or _has_thinking(message.content))
+
+
+def _has_thinking(content: object) -> bool:
+    blocks = cast("list[object]", content) if isinstance(content, list) else []
+    kinds = (cast("dict[str, object]", block).get("type") for block in blocks if isinstance(block, dict))
+    return any(kind in _THINKING for kind in kinds)

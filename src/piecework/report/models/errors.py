@@ -1,0 +1,90 @@
+"""What can be wrong with a language model: asked for wrongly, or failing.
+
+Each class is one condition, and each message says what to do; `faults` tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from piecework.report.errors import ReportError, ReportFailedError
+
+__all__ = (
+    "EmptyAnswerError",
+    "MissingKeyError",
+    "MissingModelNameError",
+    "ModelError",
+    "PlanError",
+    "UnknownProviderError",
+)
+
+
+class UnknownProviderError(ReportError):
+    """A model is named whose provider is not known."""
+
+    def __init__(self, name: str, known: Sequence[str], *, hint: str = "") -> None:
+        """Keep the `name` as it was given; `hint` is a sentence on what may have been meant."""
+        self.name = name
+        """The model as it was named."""
+        forms = ", ".join(f"{provider}:NAME" for provider in known)
+        super().__init__(f"{name!r} names no model. Write {forms}, or extractive for no model.{hint}")
+
+
+class MissingModelNameError(ReportError):
+    """A provider is named without a model, and has no default."""
+
+    def __init__(self, provider: str) -> None:
+        """Keep the `provider`'s name."""
+        self.provider = provider
+        """The provider's name."""
+        super().__init__(f"{provider!r} does not say which model. Write {provider}:NAME, such as {provider}:qwen3.")
+
+
+class MissingKeyError(ReportError):
+    """The environment holds no key for the provider."""
+
+    def __init__(self, provider: str, variable: str) -> None:
+        """Keep the `provider` and the environment `variable` that should hold its key."""
+        self.provider = provider
+        """The provider's name."""
+        self.variable = variable
+        """The environment variable."""
+        super().__init__(
+            f"{provider} needs a key: set {variable} "
+            "(to any text for a server of your own that asks for none), or choose another --model."
+        )
+
+
+class ModelError(ReportFailedError):
+    """The model's provider does not answer as it should."""
+
+    def __init__(self, message: str, *, provider: str, status: int | None = None) -> None:
+        """Keep the facts beside `message`."""
+        self.provider = provider
+        """The provider's name."""
+        self.status = status
+        """The HTTP status it answered with, where it did."""
+        super().__init__(message)
+
+
+class EmptyAnswerError(ReportFailedError):
+    """The model answered with nothing to read."""
+
+    def __init__(self, model: str, *, thought: bool) -> None:
+        """Keep the `model`'s name; `thought` is whether it was cut off while it was still thinking."""
+        self.model = model
+        """The model, as it was named."""
+        what = "spent its whole answer on thinking" if thought else "gave an empty answer, twice"
+        super().__init__(f"{model} {what}. Try again, or choose another --model.")
+
+
+class PlanError(ReportFailedError):
+    """The model made no plan that can be read."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        """Keep the `model`'s name and the `reason` its last answer is no plan."""
+        self.model = model
+        """The model, as it was named."""
+        self.reason = reason
+        """What is wrong with its last answer."""
+        super().__init__(f"{model} made no plan, also when asked again: {reason}. Choose another --model.")

@@ -1,0 +1,84 @@
+"""Opens a chat with a model: loads the LangChain package that speaks to its provider, and sets it up.
+
+It asks the model nothing; keys, base URLs and proxies are left to the providers' own environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from piecework.report.errors import MissingExtraError
+from piecework.report.models.chat import Chat
+from piecework.report.models.errors import MissingKeyError
+from piecework.report.models.faults import Explainer
+from piecework.report.models.providers import DEFAULT_TIMEOUT, ModelName, read_model_name
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ("ollama_url", "open_model")
+
+_OLLAMA_PORT = 11434
+_RETRIES = 2
+_HOST = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:/]*)(?::(?P<port>\d+))?(?P<path>/.*)?")
+_DEFAULT_PORTS = {"http": 80, "https": 443, None: _OLLAMA_PORT}
+
+
+def open_model(name: str | ModelName, *, timeout: float = DEFAULT_TIMEOUT) -> Chat:
+    """Return a chat with a model.
+
+    Args:
+        name: `"anthropic:NAME"`, `"openai:NAME"` or `"ollama:NAME"`.
+        timeout: Seconds without any sign of life after which a request counts as hung.
+
+    Raises:
+        UnknownProviderError: There is no such provider.
+        MissingModelNameError: The name lacks the model, and the provider has no default.
+        MissingKeyError: The environment holds no key for the provider.
+        MissingExtraError: The package that speaks to the provider is not installed.
+    """
+    chosen = read_model_name(name) if isinstance(name, str) else name
+    provider = chosen.provider
+    if provider.key is not None and not os.environ.get(provider.key, "").strip():
+        raise MissingKeyError(provider.name, provider.key)
+    model = _client(chosen, timeout)
+    explain = Explainer(
+        provider=provider.name,
+        model=chosen.model,
+        key=provider.key,
+        base_url=provider.base_url,
+        sdk=import_module(provider.sdk),
+        timeout=timeout,
+    )
+    return Chat(model, name=str(chosen), explain=explain)
+
+
+def _client(name: ModelName, timeout: float) -> BaseChatModel:
+    provider = name.provider
+    options: dict[str, Any] = {"model": name.model, "timeout": timeout, "max_retries": _RETRIES, "stream_usage": True}
+    if provider.package == "langchain_openai":
+        # It is built on asyncio.wait_for, which before Python 3.12 may lose a cancellation: Ctrl-C would go unheard.
+        options["stream_chunk_timeout"] = None
+    if provider.name == "ollama":
+        options |= {"base_url": ollama_url(os.environ.get(provider.base_url, "")), "api_key": "ollama"}
+    try:
+        module = import_module(provider.package)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{provider.name} as the model", "models") from error
+    model: BaseChatModel = getattr(module, provider.client)(**options)
+    return model
+
+
+def ollama_url(host: str) -> str:
+    """Return the base URL of Ollama's OpenAI-compatible port for what `OLLAMA_HOST` holds, in any of its forms."""
+    match = _HOST.fullmatch(host.strip())
+    if match is None:
+        return f"{host.strip().rstrip('/')}/v1"
+    # An address to listen on, such as 0.0.0.0, is none to connect to.
+    there = "127.0.0.1" if match["host"] in {"", "0.0.0.0", "[::]"} else match["host"]  # noqa: S104
+    port = match["port"] or _DEFAULT_PORTS[match["scheme"]]
+    path = (match["path"] or "").rstrip("/")
+    return f"{match['scheme'] or 'http'}://{there}:{port}{path}" + ("" if path.endswith("/v1") else "/v1")

@@ -1,0 +1,93 @@
+"""From a model's answer to a plan, by whatever way works: a filled schema, JSON in the text, a second try.
+
+Weak models fail at each of these; only when all have failed is there an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from piecework.report.models.chat import Chat, Message, Structured
+from piecework.report.models.errors import PlanError
+from piecework.report.models.jsontext import find_json
+from piecework.report.models.prompts import AS_JSON, not_a_plan
+from piecework.report.models.sections import Sections
+
+__all__ = ("propose", "read_proposals")
+
+_NAMES = ("name", "title", "heading", "section")
+_DESCRIPTIONS = ("description", "brief", "summary", "content")
+
+
+async def propose(chat: Chat, request: Sequence[Message]) -> list[tuple[str, str]]:
+    """Return the sections a model plans, as pairs of name and description; at least one.
+
+    Raises:
+        PlanError: Neither its answer nor the corrected one is a plan.
+        ModelError: The provider fails.
+    """
+    asked = list(request)
+    filled = await chat.ask_for(asked, Sections.model_json_schema())
+    if filled is None:
+        asked.append(("human", AS_JSON))
+        answer = await chat.ask(asked)
+        filled = Structured(None, answer.text, answer.cut_off)
+    try:
+        # A schema may be filled with the beginning of an answer that was cut off.
+        if filled.cut_off:
+            raise ValueError("the answer was cut off before its end; be brief")
+        return read_proposals(filled.text if filled.value is None else filled.value)
+    except ValueError as error:
+        reason = str(error)
+    said: list[Message] = [("ai", filled.text)] if filled.text.strip() else []
+    second = await chat.ask([*asked, *said, ("human", not_a_plan(reason))])
+    try:
+        return read_proposals(second.text)
+    except ValueError as error:
+        raise PlanError(chat.name, str(error)) from error
+
+
+def read_proposals(answer: object) -> list[tuple[str, str]]:
+    """Read a plan out of a model's answer: data of some such form, or words with JSON anywhere in them.
+
+    Raises:
+        ValueError: There is none, or it has no sections.
+    """
+    if answer == "":
+        raise ValueError("the answer is empty")
+    pairs = [_pair(entry) for entry in _entries(find_json(answer) if isinstance(answer, str) else answer)]
+    proposals = [(name, description) for name, description in pairs if name or description]
+    if not proposals:
+        raise ValueError("the plan has no sections")
+    return proposals
+
+
+def _entries(value: object) -> Sequence[object]:
+    """Return the list of sections: the value itself, or the list inside of an object."""
+    if isinstance(value, list):
+        return cast("list[object]", value)
+    if not isinstance(value, dict):
+        raise ValueError("the answer is not a list of sections")
+    fields = cast("dict[str, object]", value)
+    if isinstance(fields.get("sections"), list):
+        return cast("list[object]", fields["sections"])
+    lists = [cast("list[object]", field) for field in fields.values() if isinstance(field, list)]
+    if len(lists) == 1:
+        return lists[0]
+    if _text(fields, _NAMES):
+        return [fields]
+    raise ValueError("the JSON has no list called sections")
+
+
+def _pair(entry: object) -> tuple[str, str]:
+    if isinstance(entry, str):
+        return entry.strip(), ""
+    if not isinstance(entry, dict):
+        return "", ""
+    fields = cast("dict[str, object]", entry)
+    return _text(fields, _NAMES), _text(fields, _DESCRIPTIONS)
+
+
+def _text(fields: Mapping[str, object], keys: Sequence[str]) -> str:
+    return next((value.strip() for key in keys if isinstance(value := fields.get(key), str) and value.strip()), "")
