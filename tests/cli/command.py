@@ -17,11 +17,13 @@ SECONDS: Final = 60
 """When a command that does not end is given up."""
 
 _OF_PROVIDERS: Final = ("ANTHROPIC_", "OPENAI_", "OLLAMA_", "LANGCHAIN_", "LANGSMITH_")
+_OF_TERMINALS: Final = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_")
 
 
 def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's variables without those of any provider, and with those `given`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OF_PROVIDERS)}
+    """Return this process's variables without those of any provider or terminal, and with those `given`."""
+    left_out = (*_OF_PROVIDERS, *_OF_TERMINALS)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return kept | dict(given or {})
 
 

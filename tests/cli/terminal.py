@@ -100,7 +100,8 @@ class Screen:
 class Terminal:
     """A pseudo-terminal; a process gets `end` as its standard streams."""
 
-    def __init__(self, columns: int = 80, lines: int = 24) -> None:
+    def __init__(self, columns: int = 80, lines: int = 24, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._own, self.end = pty.openpty()
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         attributes = termios.tcgetattr(self.end)
@@ -118,7 +119,7 @@ class Terminal:
 
     def wait_for(self, seen: Callable[[Screen], bool]) -> None:
         """Read until the screen shows what is waited for."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while not seen(self.screen):
             assert self._read(deadline), f"the end came before that was shown: {self.screen.all}"
 
@@ -127,7 +128,7 @@ class Terminal:
         if self.end >= 0:
             os.close(self.end)
             self.end = -1
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while self._read(deadline):
             pass
 

@@ -16,9 +16,12 @@ from piecework.report import write_report
 
 pytest.importorskip("termios", reason="needs pseudo-terminals")
 
+from tests.cli.command import COMMAND, SECONDS, environment
 from tests.cli.scripted_run import ScriptedRun
 from tests.cli.terminal import PATIENCE, Screen, Terminal
 from tests.cli.told import Pace, paced
+from tests.provider.script import report
+from tests.provider.server import Provider
 
 TITLES = ("Power laws", "Compute", "Data")
 NO_THREADS = "threads left: []"
@@ -310,3 +313,26 @@ def test_the_screen_of_these_tests_wraps_and_scrolls() -> None:
     screen.feed("abcd\r\n损失 x\x1b[")
     screen.feed("1A\r\x1b[2Ky")
     assert (screen.scrolled, screen.shown, screen.cursor) == (["abcd"], ["y", " x"], (0, 1))
+
+
+def test_the_command_shows_a_board_and_then_its_report_on_one_terminal() -> None:
+    with Provider(report(3, together=3)) as provider, contextlib.closing(Terminal(patience=SECONDS)) as terminal:
+        process = subprocess.Popen(
+            [*COMMAND, "report", "tides", "--model", "openai:gpt-5-mini", "--sections", "3"],
+            stdin=terminal.end,
+            stdout=terminal.end,
+            stderr=terminal.end,
+            env=environment(provider.environment()) | {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"},
+        )
+        terminal.read_to_end()
+        assert process.wait(SECONDS) == 0
+    assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l") >= 0
+    lines = timeless(terminal.screen.all)
+    assert lines[0] == "piecework: openai:gpt-5-mini writes"
+    assert lines[1] == "\u2713 plan of 3 sections, 0.0 s"
+    for number in (1, 2, 3):
+        assert lines[1 + number].startswith(f"\u2713 Section {number} ")
+        assert lines[1 + number].endswith(" words")
+    assert lines[5] == "\u2713 3 of 3 sections, 0.0 s"
+    assert lines[6] == "piecework: tokens: 44 in, 28 out"
+    assert lines[7:10] == ["# Tides", "", "## Section 1"]

@@ -26,6 +26,12 @@ def test_a_report_goes_to_standard_output_and_notes_to_standard_error() -> None:
     assert "\x1b" not in done.stderr
 
 
+def test_the_sample_report_is_what_the_command_writes() -> None:
+    done = run("report", "LLM scaling laws", "--source", SOURCES, "--model", "extractive", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == Path("docs/sample-report.md").read_text(encoding="utf-8")
+
+
 def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     done = run("report", "LLM scaling laws", "--source", SOURCES, "--sections", "2", "-o", path)

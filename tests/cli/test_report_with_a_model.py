@@ -84,6 +84,7 @@ def test_extractive_uses_no_model_though_there_is_a_key() -> None:
 
 def test_citations_are_checked_and_the_sources_are_listed_once(tmp_path: Path) -> None:
     (tmp_path / "tides.md").write_text("# Tides\n\nThe moon pulls the sea.\n")
+    (tmp_path / "blob.md").write_bytes(b"\x00\x01")
     answers = {1: "It pulls [1].", 2: "It pulls [1] and pushes [7].", 3: "Nothing is known."}
 
     def write(asked: Asked) -> Reply:
@@ -100,6 +101,7 @@ def test_citations_are_checked_and_the_sources_are_listed_once(tmp_path: Path) -
     assert done.returncode == 0
     assert "It pulls [1] and pushes.\n" in done.stdout
     assert done.stdout.endswith(f"## Sources\n\n1. {tmp_path.as_posix()}/tides.md, line 3\n")
+    assert f"warning: skipped {tmp_path.as_posix()}/blob.md is not text\n" in done.stderr
     assert "warning: section 'Section 2': took out 1 citation that names no passage given to it" in done.stderr
     assert "warning: section 'Section 3' cites nothing from the sources" in done.stderr
 

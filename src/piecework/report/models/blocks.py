@@ -59,7 +59,7 @@ class Definition:
     """The line after its last."""
 
 
-Stretch: TypeAlias = tuple[Literal["prose", "row", "verbatim"], int, int]
+Stretch: TypeAlias = tuple[Literal["prose", "row", "verbatim", "definition"], int, int]
 """What some lines are, the first of them, and the line after the last."""
 
 
@@ -83,6 +83,7 @@ class Blocks:
     def stretches(self) -> Iterator[Stretch]:
         """Yield what all lines are, in order; lines that are neither text nor code are prose, one by one."""
         known: list[Stretch] = [("verbatim", start, end) for start, end in self.verbatim]
+        known.extend(("definition", one.start, one.end) for one in self.definitions)
         known.extend(("row" if one.kind == "row" else "prose", one.start, one.end) for one in self.texts)
         line = 0
         for kind, start, end in sorted(known, key=lambda stretch: stretch[1]):

@@ -50,7 +50,7 @@ def check_citations(text: str, known: Sequence[Citation], *, title: str = "") ->
     removed = 0
     for kind, start, end in page.stretches():
         lines = "\n".join(page.lines[start:end])
-        if kind == "verbatim" or not lines:
+        if kind in {"verbatim", "definition"} or not lines:
             pieces.append(f"{lines}\n")
             continue
         paragraph = Paragraph(lines, known)

@@ -5,6 +5,7 @@ Pure text. What comes from sources is marked as material, so that nothing in it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from piecework.report.material import Material
@@ -36,6 +37,9 @@ _FROM_KNOWLEDGE = """ You have no sources: write what you know, say where you ar
 no references, numbers or quotations."""
 
 _WORDS = 220
+
+_FRAME = re.compile(r"<(/?\s*(?:passages|sources)\s*)>", re.IGNORECASE)
+_OWN_MARK = re.compile(r"\[(\^?\d[\d\s,;\u2013-]{0,40})\]")
 
 AS_JSON = """\
 Answer with JSON alone, in this form: {"sections": [{"name": "...", "description": "..."}]}"""
@@ -86,9 +90,17 @@ def writing(section: Section, passages: str | None) -> list[Message]:
 
 
 def cited_passages(numbers: Sequence[int], material: Material) -> str:
-    """Return excerpts for a request, numbered from 1 in the order given, each with where it stands."""
+    """Return excerpts for a request, numbered from 1 in the order given, each with where it stands.
+
+    What a source says cannot pass for the end of the material, and its own reference marks not for our numbers.
+    """
     excerpts = [material.excerpts[number] for number in numbers]
-    return "\n\n".join(f"[{place}] ({one.place}){_beside(one.text)}" for place, one in enumerate(excerpts, 1))
+    numbered = (f"[{place}] {_plain(f'({one.place}){_beside(one.text)}')}" for place, one in enumerate(excerpts, 1))
+    return "\n\n".join(numbered)
+
+
+def _plain(text: str) -> str:
+    return _OWN_MARK.sub(r"(\1)", _FRAME.sub(r"(\1)", text))
 
 
 def _beside(text: str) -> str:

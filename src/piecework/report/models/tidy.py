@@ -20,7 +20,7 @@ _TOP_LEVEL = 3
 _LOWEST_LEVEL = 6
 
 _WRAPPER = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[ \t]*(markdown|md|)[ \t]*", re.IGNORECASE)
-_LABEL = re.compile(r"\^?\s*(?:source\s*)?\d+", re.IGNORECASE)
+_LABEL = re.compile(r"\^?\s*(?:source\s*)?\d[\d\s,;&\u2013-]*", re.IGNORECASE)
 _DEFINITION = re.compile(r"[ >]{0,8}\[([^\[\]\n]{1,200})\]:(?:[ \t]+|$)(\S*)")
 _HTML = re.compile(r"<(?=[A-Za-z/!?])")
 _CLOSING_MARK = re.compile(r"(?:(?<=\s)|^)#+$")
@@ -67,10 +67,10 @@ def _unwrapped(text: str) -> str:
     fences = [line.strip() for line in lines[1:] if line.strip().startswith(wrapper[1])]
     bare = [not fence.strip(wrapper[1][0]) for fence in fences]
     ends = bool(fences) and lines[-1].strip() == fences[-1] and bare[-1]
-    if ends and len(fences) == 1:
-        return "\n".join(lines[1:-1])
+    if not fences or (ends and len(fences) == 1):
+        return "\n".join(lines[1 : len(lines) - ends])
     # A fence that opens inside of the first one shows that the first is around all; one that closes it, that it is not.
-    if not wrapper[2] or (fences and bare[0]):
+    if not wrapper[2] or bare[0]:
         return text
     return "\n".join(lines[1:-1] if ends and len(fences) % 2 else lines[1:])
 
