@@ -17,7 +17,7 @@ from piecework.report import (
     read_material,
     write_report,
 )
-from piecework.report.models import Chat, ModelError, ModelWriter, PlanError, Usage, open_model
+from piecework.report.models import Chat, ModelError, ModelWriter, PlanError, RefusedAnswerError, Usage, open_model
 from tests.provider.script import Asked, Cut, Hang, Refuse, Reply, Structured, Text, Together
 from tests.provider.server import Provider
 from tests.report.reading import CORPUS
@@ -200,7 +200,36 @@ def test_two_empty_answers_are_a_gap(ask: Ask, model: str) -> None:
 
     report, _ = ask(planned(write))
     assert [(gap.id, gap.title) for gap in report.gaps] == [("2", "Second")]
-    assert report.gaps[0].reason.startswith(f"{model} gave an empty answer, twice.")
+    assert report.gaps[0].reason.startswith(f"{model} gave no text to read.")
+
+
+def test_an_answer_that_is_only_a_heading_or_a_citation_is_a_gap(ask: Ask) -> None:
+    report, _ = ask(planned(lambda asked: Text("## Second" if "Your section: 2." in asked.text else "Fine.")))
+    assert "gave no text to read" in report.gaps[0].reason
+
+
+def test_a_refusal_is_a_gap_that_tells_it(ask: Ask) -> None:
+    def write(asked: Asked) -> Reply:
+        refused = Text("I cannot speak of that.", stop="refusal")
+        return refused if "Your section: 2." in asked.text else Text("Fine.")
+
+    report, _ = ask(planned(write))
+    assert "refuses to answer: I cannot speak of that. Word the topic otherwise" in report.gaps[0].reason
+
+
+def test_a_refusal_to_plan_is_told_at_once(ask: Ask) -> None:
+    with pytest.raises(RefusedAnswerError, match="refuses to answer"):
+        ask(lambda _: Text("No.", stop="refusal"))
+
+
+def test_an_answer_that_never_ends_is_not_read_to_its_end(ask: Ask) -> None:
+    endless = f"The sea {'rises and ' * 20}falls. ".replace(" and ", "-and-") * 400
+    report, provider = ask(planned(lambda _: Text(endless)))
+    assert len(provider.asked) == 3
+    for section, text in zip(report.sections, written(report), strict=True):
+        assert len(text) < 70_000
+        assert text.endswith("falls.")
+        assert not section.complete
 
 
 def test_an_answer_that_is_all_thinking_is_a_gap_that_says_so(ask: Ask) -> None:

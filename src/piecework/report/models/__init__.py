@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MissingModelNameError,
         ModelError,
         PlanError,
+        RefusedAnswerError,
         UnknownProviderError,
     )
     from piecework.report.models.opening import open_model
@@ -44,6 +45,7 @@ __all__ = (
     "ModelWriter",
     "PlanError",
     "Provider",
+    "RefusedAnswerError",
     "UnknownProviderError",
     "Usage",
     "choose_model",

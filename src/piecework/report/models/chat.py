@@ -6,11 +6,13 @@ answer that breaks off in the middle is an answer that was cut off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from piecework.report.models.faults import refuses_request, unfinished_text
+from piecework.report.models.errors import RefusedAnswerError
+from piecework.report.models.faults import is_filtered, refuses_request, unfinished_text
 from piecework.report.models.thinking import without_thinking
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ _CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_contex
 """What providers call the end of an answer that has reached its greatest length."""
 
 _SENTENCE_ENDS = (".", "!", "?", ":", ")", "]", "}", '"', "`", "|", "*", "\u201d", "\u3002")
+_REFUSED = frozenset({"refusal", "content_filter"})
+"""What providers call the end of an answer that the model or a filter refuses to give."""
+
+_MOST_CHARACTERS = 60_000
+"""Where an answer is no longer read: nobody asks for so much, so the model has lost its end."""
+
 _THINKING = frozenset({"thinking", "redacted_thinking", "reasoning"})
 
 
@@ -38,6 +46,8 @@ class Answer:
     """Whether it had more to say."""
     thought: bool = False
     """Whether there was thinking."""
+    refused: bool = False
+    """Whether the model, or a filter, refused to say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +106,29 @@ class Chat:
         """Return the answer to `messages`, read as it comes.
 
         Raises:
+            RefusedAnswerError: The model refuses.
             Exception: What the client raises before there is any text, explained.
         """
-        whole: Any = None
+        heard = _Heard()
         try:
-            async for piece in self._model.astream(list(messages)):
-                whole = piece if whole is None else whole + piece
+            # Left in the middle, the clients' generators would be closed some time later, by nobody; a cancellation
+            # takes them all down at once.
+            async with asyncio.timeout(None) as reading:
+                async for piece in self._model.astream(list(messages)):
+                    heard.take(piece)
+                    if heard.length > _MOST_CHARACTERS:
+                        reading.reschedule(0)
         except Exception as error:
-            answer = _answer(whole, broken=True)
-            if not answer.text:
+            heard.broken = True
+            if not heard.answer().text:
                 raise self._explained(error) from error
-        else:
-            answer = _answer(whole, broken=False)
-        self._count(whole)
-        return answer
+        return self._answered(heard)
 
     async def ask_for(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Structured | None:
         """Return the answer to `messages` as data that should fit a JSON schema; None where the model takes no schema.
 
         Raises:
+            RefusedAnswerError: The model refuses.
             Exception: What the client raises, explained.
         """
         try:
@@ -123,39 +137,73 @@ class Chat:
         except Exception as error:
             if isinstance(error, NotImplementedError) or refuses_request(error):
                 return None
+            if is_filtered(error):
+                raise RefusedAnswerError(self.name) from error
             unfinished = unfinished_text(error)
             if unfinished is None:
                 raise self._explained(error) from error
             return Structured(None, without_thinking(unfinished), cut_off=True)
-        self._count(said["raw"])
-        answer = _answer(said["raw"], broken=False)
+        heard = _Heard()
+        heard.take(said["raw"])
+        answer = self._answered(heard)
         return Structured(said["parsed"], answer.text, answer.cut_off)
 
     def _explained(self, error: Exception) -> Exception:
         return error if self._explain is None else self._explain(error)
 
-    def _count(self, message: Any) -> None:
-        used: dict[str, Any] = getattr(message, "usage_metadata", None) or {}
+    def _answered(self, heard: _Heard) -> Answer:
         before = self._usage
         self._usage = Usage(
             before.requests + 1,
-            before.input_tokens + int(used.get("input_tokens", 0)),
-            before.output_tokens + int(used.get("output_tokens", 0)),
+            before.input_tokens + heard.input_tokens,
+            before.output_tokens + heard.output_tokens,
         )
+        answer = heard.answer()
+        if answer.refused:
+            raise RefusedAnswerError(self.name, answer.text)
+        return answer
 
 
-def _answer(message: Any, *, broken: bool) -> Answer:
-    if message is None:
-        return Answer("", cut_off=False)
-    said = str(message.text)
-    text = without_thinking(said)
-    about: dict[str, Any] = message.response_metadata
-    details: dict[str, Any] = about.get("incomplete_details") or {}
-    ends = {about.get("stop_reason"), about.get("finish_reason"), details.get("reason")} - {None}
-    # A stream that ends without a reason was closed on the way, unless the server never gives one.
-    dropped = not ends and not text.endswith(_SENTENCE_ENDS) and bool(text)
-    cut_off = broken or dropped or not _CUT_OFF.isdisjoint(ends)
-    return Answer(text, cut_off=cut_off, thought=text != said or _has_thinking(message.content))
+class _Heard:
+    """An answer as it comes, whole or in pieces; LangChain's own sum of pieces would copy all of it each time."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        """Whether it was not heard to its end."""
+        self.length = 0
+        """How many characters it has so far."""
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self._texts: list[str] = []
+        self._ends: set[str] = set()
+        self._thinking = False
+
+    def take(self, message: Any) -> None:
+        """Take a message, or the next piece of one."""
+        text = str(message.text)
+        self._texts.append(text)
+        self.length += len(text)
+        used: dict[str, Any] = getattr(message, "usage_metadata", None) or {}
+        self.input_tokens += int(used.get("input_tokens", 0))
+        self.output_tokens += int(used.get("output_tokens", 0))
+        about: dict[str, Any] = message.response_metadata
+        details: dict[str, Any] = about.get("incomplete_details") or {}
+        ends = (about.get("stop_reason"), about.get("finish_reason"), details.get("reason"))
+        self._ends.update(end for end in ends if isinstance(end, str))
+        self._thinking = self._thinking or _has_thinking(message.content)
+
+    def answer(self) -> Answer:
+        """Return what was heard so far."""
+        said = "".join(self._texts)
+        text = without_thinking(said)
+        # A stream that ends without a reason was closed on the way, unless the server never gives one.
+        dropped = not self._ends and bool(text) and not text.endswith(_SENTENCE_ENDS)
+        return Answer(
+            text,
+            cut_off=self.broken or dropped or not _CUT_OFF.isdisjoint(self._ends),
+            thought=self._thinking or text != said,
+            refused=not _REFUSED.isdisjoint(self._ends),
+        )
 
 
 def _has_thinking(content: object) -> bool:

@@ -13,6 +13,8 @@ from piecework.report.models.seam import clipped, joined, whole_sentences
 __all__ = ("Composed", "compose")
 
 _MOST_CONTINUATIONS = 4
+_MOST_CHARACTERS = 40_000
+"""How much text is not continued any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ async def compose(chat: Chat, request: Sequence[Message]) -> Composed:
     """Return what a model writes on `request`.
 
     Raises:
-        EmptyAnswerError: It wrote nothing, twice, or used up its answer with thinking.
+        EmptyAnswerError: It wrote nothing, also when asked again, or used up its answer with thinking.
+        RefusedAnswerError: It refuses.
         ModelError: The provider fails.
     """
     answer = await chat.ask(request)
@@ -39,8 +42,8 @@ async def compose(chat: Chat, request: Sequence[Message]) -> Composed:
     if not text.strip():
         raise EmptyAnswerError(chat.name, thought=answer.thought or answer.cut_off)
     for _ in range(_MOST_CONTINUATIONS):
-        if not answer.cut_off:
-            return Composed(text, complete=True)
+        if not answer.cut_off or len(text) > _MOST_CHARACTERS:
+            break
         text = clipped(text)
         answer = await chat.ask([*request, ("ai", text.rstrip()), ("human", GO_ON)])
         text = joined(text, answer.text)

@@ -15,8 +15,11 @@ __all__ = (
     "MissingModelNameError",
     "ModelError",
     "PlanError",
+    "RefusedAnswerError",
     "UnknownProviderError",
 )
+
+_SHOWN = 120
 
 
 class UnknownProviderError(ReportError):
@@ -74,8 +77,24 @@ class EmptyAnswerError(ReportFailedError):
         """Keep the `model`'s name; `thought` is whether it was cut off while it was still thinking."""
         self.model = model
         """The model, as it was named."""
-        what = "spent its whole answer on thinking" if thought else "gave an empty answer, twice"
+        what = "spent its whole answer on thinking" if thought else "gave no text to read"
         super().__init__(f"{model} {what}. Try again, or choose another --model.")
+
+
+class RefusedAnswerError(ReportFailedError):
+    """The model, or a filter of its provider, refuses to answer."""
+
+    def __init__(self, model: str, told: str = "") -> None:
+        """Keep the `model`'s name, and what it `told` instead of an answer."""
+        self.model = model
+        """The model, as it was named."""
+        self.told = told
+        """What it said."""
+        line = " ".join(told.split())
+        said = f": {line if len(line) <= _SHOWN else line[:_SHOWN] + '...'}" if line else ""
+        super().__init__(
+            f"{model} refuses to answer{said.rstrip('.')}. Word the topic otherwise, or choose another --model."
+        )
 
 
 class PlanError(ReportFailedError):

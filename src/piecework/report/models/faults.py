@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from piecework.report.models.errors import ModelError
 
-__all__ = ("Explainer", "refuses_request", "unfinished_text")
+__all__ = ("Explainer", "is_filtered", "refuses_request", "unfinished_text")
 
 _LONGEST = 200
 
@@ -28,6 +28,11 @@ _CONNECTION_ERRORS = frozenset({"APIConnectionError", "TransportError"})
 def refuses_request(error: Exception) -> bool:
     """Return whether a provider refused a request as such, so that asking in another way may help."""
     return getattr(error, "status_code", None) in {_BAD_REQUEST, _UNPROCESSABLE}
+
+
+def is_filtered(error: Exception) -> bool:
+    """Return whether a client raises because a filter of the provider's kept the answer back."""
+    return type(error).__name__ == "ContentFilterFinishReasonError"
 
 
 def unfinished_text(error: Exception) -> str | None:

@@ -23,6 +23,7 @@ __all__ = ("ollama_url", "open_model")
 
 _OLLAMA_PORT = 11434
 _RETRIES = 2
+_MOST_TOKENS = 16_384
 _HOST = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:/]*)(?::(?P<port>\d+))?(?P<path>/.*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443, None: _OLLAMA_PORT}
 
@@ -63,6 +64,8 @@ def _client(name: ModelName, timeout: float) -> BaseChatModel:
         # It is built on asyncio.wait_for, which before Python 3.12 may lose a cancellation: Ctrl-C would go unheard.
         options["stream_chunk_timeout"] = None
     if provider.name == "ollama":
+        # By itself it lets a model that has lost its end go on for ever.
+        options["max_tokens"] = _MOST_TOKENS
         options |= {"base_url": ollama_url(os.environ.get(provider.base_url, "")), "api_key": "ollama"}
     try:
         module = import_module(provider.package)

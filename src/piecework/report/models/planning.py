@@ -16,8 +16,11 @@ from piecework.report.models.sections import Sections
 
 __all__ = ("propose", "read_proposals")
 
-_NAMES = ("name", "title", "heading", "section")
+_LISTS = ("sections", "outline", "plan", "chapters", "parts")
+_NAMES = ("name", "title", "heading", "section", "section_name", "section_title")
 _DESCRIPTIONS = ("description", "brief", "summary", "content")
+_DEEPEST = 2
+"""How deep in other objects the sections may be."""
 
 
 async def propose(chat: Chat, request: Sequence[Message]) -> list[tuple[str, str]]:
@@ -56,28 +59,52 @@ def read_proposals(answer: object) -> list[tuple[str, str]]:
     """
     if answer == "":
         raise ValueError("the answer is empty")
-    pairs = [_pair(entry) for entry in _entries(find_json(answer) if isinstance(answer, str) else answer)]
+    pairs = _entries(find_json(answer) if isinstance(answer, str) else answer)
     proposals = [(name, description) for name, description in pairs if name or description]
     if not proposals:
         raise ValueError("the plan has no sections")
     return proposals
 
 
-def _entries(value: object) -> Sequence[object]:
-    """Return the list of sections: the value itself, or the list inside of an object."""
+def _entries(value: object, depth: int = 0) -> list[tuple[str, str]]:
+    """Return name and description of each section in data that a model made, in whatever form."""
     if isinstance(value, list):
-        return cast("list[object]", value)
-    if not isinstance(value, dict):
+        return [_pair(entry) for entry in cast("list[object]", value)]
+    if not isinstance(value, dict) or depth > _DEEPEST:
         raise ValueError("the answer is not a list of sections")
     fields = cast("dict[str, object]", value)
-    if isinstance(fields.get("sections"), list):
-        return cast("list[object]", fields["sections"])
-    lists = [cast("list[object]", field) for field in fields.values() if isinstance(field, list)]
-    if len(lists) == 1:
-        return lists[0]
-    if _text(fields, _NAMES):
-        return [fields]
+    inner = {key: cast("object", field) for key, field in fields.items() if isinstance(field, list | dict)}
+    held = next((inner[key] for key in _LISTS if key in inner), None)
+    if held is None and len(inner) == 1:
+        held = next(iter(inner.values()))
+    if held is not None:
+        return _inside(held, depth + 1)
+    if not inner and _text(fields, _NAMES) and _text(fields, _DESCRIPTIONS):
+        return [_pair(fields)]
+    if inner and all(isinstance(field, dict) for field in fields.values()):
+        return _keyed(fields)
     raise ValueError("the JSON has no list called sections")
+
+
+def _inside(held: object, depth: int) -> list[tuple[str, str]]:
+    """Return the sections in what should hold them: a list, an object around a list, or an object of sections."""
+    try:
+        return _entries(held, depth)
+    except ValueError:
+        if not isinstance(held, dict) or not held or depth > _DEEPEST:
+            raise
+        return _keyed(cast("dict[str, object]", held))
+
+
+def _keyed(fields: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return sections that are numbered, or called, by their keys."""
+    pairs: list[tuple[str, str]] = []
+    for key, entry in fields.items():
+        name, description = ("", entry.strip()) if isinstance(entry, str) else _pair(entry)
+        if not name and not description:
+            raise ValueError("the JSON has no list called sections")
+        pairs.append((name or ("" if key.strip().isdecimal() else key), description))
+    return pairs
 
 
 def _pair(entry: object) -> tuple[str, str]:
