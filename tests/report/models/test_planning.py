@@ -31,6 +31,11 @@ def test_a_plan_may_have_many_forms(plan: Any) -> None:
     assert read_proposals(f"Well. {json.dumps(plan)}") == PLAIN
 
 
+def test_the_planners_citations_are_left_out() -> None:
+    plan = [{"name": "Cause [7]", "description": "The moon pulls [3], see [1, 2]."}]
+    assert read_proposals(plan) == [("Cause", "The moon pulls, see.")]
+
+
 def test_a_single_section_is_a_plan() -> None:
     assert read_proposals({"name": "Cause", "description": "Why."}) == [("Cause", "Why.")]
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from piecework.report import MissingExtraError, ReportError
+from piecework.report import MissingExtraError, ReportError, write_report
 from piecework.report.models import (
     PROVIDERS,
+    BadSettingError,
     MissingKeyError,
     MissingModelNameError,
+    ModelError,
+    ModelWriter,
     UnknownProviderError,
     choose_model,
     open_model,
@@ -34,7 +37,7 @@ def test_a_model_is_named_by_its_provider_and_its_name(text: str, shown: str) ->
     assert str(read_model_name(text)) == shown
 
 
-@pytest.mark.parametrize("text", ["", ":x", "gpt-4o", "claude", "mistral:large"])
+@pytest.mark.parametrize("text", ["", ":x", "gpt-4o", "claude", "mistral:large", "openai:a\nb\x1b[31m"])
 def test_an_unknown_provider_is_told_with_those_there_are(text: str) -> None:
     with pytest.raises(UnknownProviderError, match="anthropic:NAME, openai:NAME, ollama:NAME, or extractive") as caught:
         read_model_name(text)
@@ -75,6 +78,25 @@ def test_a_missing_key_is_told_with_its_variable(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingKeyError, match="set OPENAI_API_KEY") as caught:
         open_model("openai:x")
     assert caught.value.variable == "OPENAI_API_KEY"
+
+
+@pytest.mark.parametrize("key", ["abc\ndef", "abc def", "\u043a\u043b\u044e\u0447", "abc\x1b"])
+def test_a_key_that_cannot_be_one_is_told_and_never_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(BadSettingError, match="Set OPENAI_API_KEY anew") as caught:
+        open_model("openai:x")
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["openai:x", "anthropic:claude-haiku-5-5"])
+def test_a_proxy_that_cannot_be_one_is_told(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://x")
+    with pytest.raises((BadSettingError, ModelError), match="proxy"):
+        write_report("x", ModelWriter(open_model(model)))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from piecework.report.models.chat import Chat, Usage
     from piecework.report.models.errors import (
+        BadSettingError,
         EmptyAnswerError,
         MissingKeyError,
         MissingModelNameError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = (
     "DEFAULT_TIMEOUT",
     "PROVIDERS",
+    "BadSettingError",
     "Chat",
     "EmptyAnswerError",
     "MissingKeyError",

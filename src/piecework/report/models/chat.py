@@ -42,8 +42,8 @@ class Answer:
 
     text: str
     """Its words, without its thinking."""
-    cut_off: bool
-    """Whether it had more to say."""
+    end: Literal["told", "cut off", "untold"]
+    """Whether the model came to its end, or had more to say; untold where it seems so and nobody says."""
     thought: bool = False
     """Whether there was thinking."""
     refused: bool = False
@@ -146,7 +146,7 @@ class Chat:
         heard = _Heard()
         heard.take(said["raw"])
         answer = self._answered(heard)
-        return Structured(said["parsed"], answer.text, answer.cut_off)
+        return Structured(said["parsed"], answer.text, cut_off=answer.end == "cut off")
 
     def _explained(self, error: Exception) -> Exception:
         return error if self._explain is None else self._explain(error)
@@ -196,14 +196,18 @@ class _Heard:
         """Return what was heard so far."""
         said = "".join(self._texts)
         text = without_thinking(said)
-        # A stream that ends without a reason was closed on the way, unless the server never gives one.
-        dropped = not self._ends and bool(text) and not text.endswith(_SENTENCE_ENDS)
         return Answer(
             text,
-            cut_off=self.broken or dropped or not _CUT_OFF.isdisjoint(self._ends),
+            end=self._end(text),
             thought=self._thinking or text != said,
             refused=not _REFUSED.isdisjoint(self._ends),
         )
+
+    def _end(self, text: str) -> Literal["told", "cut off", "untold"]:
+        if self.broken or not _CUT_OFF.isdisjoint(self._ends):
+            return "cut off"
+        # A stream that ends without a reason was closed on the way, unless the server never gives one.
+        return "told" if self._ends or not text or text.endswith(_SENTENCE_ENDS) else "untold"
 
 
 def _has_thinking(content: object) -> bool:

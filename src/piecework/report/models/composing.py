@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from piecework.report.models.chat import Chat, Message
+from piecework.report.models.chat import Answer, Chat, Message
 from piecework.report.models.errors import EmptyAnswerError
 from piecework.report.models.prompts import GO_ON
 from piecework.report.models.seam import clipped, joined, whole_sentences
 
 __all__ = ("Composed", "compose")
+
+_log = logging.getLogger(__name__)
 
 _MOST_CONTINUATIONS = 4
 _MOST_CHARACTERS = 40_000
@@ -36,15 +39,32 @@ async def compose(chat: Chat, request: Sequence[Message]) -> Composed:
         ModelError: The provider fails.
     """
     answer = await chat.ask(request)
-    if not answer.text.strip() and not answer.cut_off:
+    if not answer.text.strip() and answer.end == "told":
         answer = await chat.ask(request)
     text = answer.text
     if not text.strip():
-        raise EmptyAnswerError(chat.name, thought=answer.thought or answer.cut_off)
+        raise EmptyAnswerError(chat.name, thought=answer.thought or answer.end == "cut off")
     for _ in range(_MOST_CONTINUATIONS):
-        if not answer.cut_off or len(text) > _MOST_CHARACTERS:
+        if answer.end == "told" or len(text) > _MOST_CHARACTERS:
             break
-        text = clipped(text)
-        answer = await chat.ask([*request, ("ai", text.rstrip()), ("human", GO_ON)])
-        text = joined(text, answer.text)
-    return Composed(whole_sentences(text) if answer.cut_off else text, complete=not answer.cut_off)
+        begun = clipped(text)
+        rest = await _rest(chat, request, begun)
+        if rest is None or not rest.text.strip():
+            # Nothing more comes; an answer whose end nobody told may well have been whole.
+            return (
+                Composed(text, complete=True)
+                if answer.end == "untold"
+                else Composed(whole_sentences(text), complete=False)
+            )
+        text, answer = joined(begun, rest.text), rest
+    complete = answer.end == "told"
+    return Composed(text if complete else whole_sentences(text), complete=complete)
+
+
+async def _rest(chat: Chat, request: Sequence[Message], begun: str) -> Answer | None:
+    """Return how an answer goes on; None where that cannot be had, which must not cost what is there."""
+    try:
+        return await chat.ask([*request, ("ai", begun.rstrip()), ("human", GO_ON)])
+    except Exception as error:
+        _log.info("%s did not go on with an answer that was cut off: %r", chat.name, error)
+        return None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from piecework.report.errors import ReportError, ReportFailedError
 
 __all__ = (
+    "BadSettingError",
     "EmptyAnswerError",
     "MissingKeyError",
     "MissingModelNameError",
@@ -56,6 +57,18 @@ class MissingKeyError(ReportError):
             f"{provider} needs a key: set {variable} "
             "(to any text for a server of your own that asks for none), or choose another --model."
         )
+
+
+class BadSettingError(ReportError):
+    """An environment variable holds what cannot be right."""
+
+    def __init__(self, provider: str, variable: str, fault: str) -> None:
+        """Keep `provider` and `variable`; `fault` says what is wrong and does not quote it, as it may be secret."""
+        self.provider = provider
+        """The provider's name."""
+        self.variable = variable
+        """The environment variable."""
+        super().__init__(f"{provider} cannot be asked: {fault}. Set {variable} anew.")
 
 
 class ModelError(ReportFailedError):

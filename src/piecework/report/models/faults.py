@@ -22,7 +22,15 @@ _OVERLOADED = 529
 
 # Clients raise their own classes or, while an answer is being read, those of the HTTP library that they happen to use.
 _TIMEOUTS = frozenset({"APITimeoutError", "TimeoutException"})
-_CONNECTION_ERRORS = frozenset({"APIConnectionError", "TransportError"})
+_CONNECTION_ERRORS = frozenset(
+    {
+        "APIConnectionError",
+        "TransportError",
+        "InvalidURL",
+        "BaseExceptionGroup",  # several addresses were tried
+        "ImportError",  # the package for a kind of proxy
+    }
+)
 
 
 def refuses_request(error: Exception) -> bool:
@@ -52,6 +60,8 @@ class Explainer:
     """The model's name."""
     key: str | None
     """The environment variable that holds the key."""
+    secret: str
+    """The key itself, which no message may show."""
     base_url: str
     """The environment variable that says where the provider is."""
     sdk: ModuleType
@@ -78,7 +88,8 @@ class Explainer:
         return self._fault(f"gave an answer that cannot be read ({_line(type(error).__name__)}{_because(error)}).")
 
     def _fault(self, what: str, *, status: int | None = None) -> ModelError:
-        return ModelError(f"{self.provider} {what}", provider=self.provider, status=status)
+        told = what.replace(self.secret, "***") if self.secret != self.provider else what
+        return ModelError(f"{self.provider} {told}", provider=self.provider, status=status)
 
     def _refusal(self, status: int, told: str) -> str:
         code = f"({status}{told})"
@@ -100,7 +111,7 @@ class Explainer:
     def _where(self) -> str:
         if self.provider == "ollama":
             return f"Start it with 'ollama serve', or say where it is with {self.base_url}."
-        return f"Check the network, and {self.base_url} if it is set."
+        return f"Check the network, and {self.base_url} and the variables of the proxy if they are set."
 
 
 def _told(error: Exception) -> str:
@@ -114,9 +125,13 @@ def _told(error: Exception) -> str:
 
 def _root(error: BaseException) -> BaseException:
     """Return what an error came from: clients wrap the words that help two or three times."""
-    while error.__cause__ is not None and str(error.__cause__).strip():
-        error = error.__cause__
-    return error
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        elif error.__cause__ is not None and str(error.__cause__).strip():
+            error = error.__cause__
+        else:
+            return error
 
 
 def _because(error: BaseException | None) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from piecework.report.errors import MissingExtraError
 from piecework.report.models.chat import Chat
-from piecework.report.models.errors import MissingKeyError
+from piecework.report.models.errors import BadSettingError, MissingKeyError
 from piecework.report.models.faults import Explainer
-from piecework.report.models.providers import DEFAULT_TIMEOUT, ModelName, read_model_name
+from piecework.report.models.providers import DEFAULT_TIMEOUT, ModelName, Provider, read_model_name
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -40,16 +40,17 @@ def open_model(name: str | ModelName, *, timeout: float = DEFAULT_TIMEOUT) -> Ch
         MissingModelNameError: The name lacks the model, and the provider has no default.
         MissingKeyError: The environment holds no key for the provider.
         MissingExtraError: The package that speaks to the provider is not installed.
+        BadSettingError: A key, a base URL or a proxy in the environment cannot be right.
     """
     chosen = read_model_name(name) if isinstance(name, str) else name
     provider = chosen.provider
-    if provider.key is not None and not os.environ.get(provider.key, "").strip():
-        raise MissingKeyError(provider.name, provider.key)
-    model = _client(chosen, timeout)
+    key = _key(provider)
+    model = _client(chosen, key, timeout)
     explain = Explainer(
         provider=provider.name,
         model=chosen.model,
         key=provider.key,
+        secret=key,
         base_url=provider.base_url,
         sdk=import_module(provider.sdk),
         timeout=timeout,
@@ -57,21 +58,41 @@ def open_model(name: str | ModelName, *, timeout: float = DEFAULT_TIMEOUT) -> Ch
     return Chat(model, name=str(chosen), explain=explain)
 
 
-def _client(name: ModelName, timeout: float) -> BaseChatModel:
+def _key(provider: Provider) -> str:
+    if provider.key is None:
+        return provider.name  # Its client wants one all the same.
+    key = os.environ.get(provider.key, "").strip()
+    if not key:
+        raise MissingKeyError(provider.name, provider.key)
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise BadSettingError(provider.name, provider.key, "its key holds a space, a line break or a special character")
+    return key
+
+
+def _client(name: ModelName, key: str, timeout: float) -> BaseChatModel:
     provider = name.provider
-    options: dict[str, Any] = {"model": name.model, "timeout": timeout, "max_retries": _RETRIES, "stream_usage": True}
+    options: dict[str, Any] = {
+        "model": name.model,
+        "api_key": key,
+        "timeout": timeout,
+        "max_retries": _RETRIES,
+        "stream_usage": True,
+    }
     if provider.package == "langchain_openai":
         # It is built on asyncio.wait_for, which before Python 3.12 may lose a cancellation: Ctrl-C would go unheard.
         options["stream_chunk_timeout"] = None
     if provider.name == "ollama":
         # By itself it lets a model that has lost its end go on for ever.
-        options["max_tokens"] = _MOST_TOKENS
-        options |= {"base_url": ollama_url(os.environ.get(provider.base_url, "")), "api_key": "ollama"}
+        options |= {"base_url": ollama_url(os.environ.get(provider.base_url, "")), "max_tokens": _MOST_TOKENS}
     try:
         module = import_module(provider.package)
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{provider.name} as the model", "models") from error
-    model: BaseChatModel = getattr(module, provider.client)(**options)
+    try:
+        model: BaseChatModel = getattr(module, provider.client)(**options)
+    except Exception as error:
+        fault = f"its client refuses the base URL or the proxy that the environment names ({type(error).__name__})"
+        raise BadSettingError(provider.name, f"{provider.base_url}, or the variables of the proxy,", fault) from error
     return model
 
 

@@ -5,6 +5,7 @@ Weak models fail at each of these; only when all have failed is there an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -19,6 +20,7 @@ __all__ = ("propose", "read_proposals")
 _LISTS = ("sections", "outline", "plan", "chapters", "parts")
 _NAMES = ("name", "title", "heading", "section", "section_name", "section_title")
 _DESCRIPTIONS = ("description", "brief", "summary", "content")
+_MARK = re.compile(r"\s*\[\^?\d[\d\s,;\u2013-]{0,40}\]")
 _DEEPEST = 2
 """How deep in other objects the sections may be."""
 
@@ -35,7 +37,7 @@ async def propose(chat: Chat, request: Sequence[Message]) -> list[tuple[str, str
     if filled is None:
         asked.append(("human", AS_JSON))
         answer = await chat.ask(asked)
-        filled = Structured(None, answer.text, answer.cut_off)
+        filled = Structured(None, answer.text, cut_off=answer.end == "cut off")
     try:
         # A schema may be filled with the beginning of an answer that was cut off.
         if filled.cut_off:
@@ -100,16 +102,16 @@ def _keyed(fields: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return sections that are numbered, or called, by their keys."""
     pairs: list[tuple[str, str]] = []
     for key, entry in fields.items():
-        name, description = ("", entry.strip()) if isinstance(entry, str) else _pair(entry)
+        name, description = ("", _unmarked(entry)) if isinstance(entry, str) else _pair(entry)
         if not name and not description:
             raise ValueError("the JSON has no list called sections")
-        pairs.append((name or ("" if key.strip().isdecimal() else key), description))
+        pairs.append((name or ("" if key.strip().isdecimal() else _unmarked(key)), description))
     return pairs
 
 
 def _pair(entry: object) -> tuple[str, str]:
     if isinstance(entry, str):
-        return entry.strip(), ""
+        return _unmarked(entry), ""
     if not isinstance(entry, dict):
         return "", ""
     fields = cast("dict[str, object]", entry)
@@ -117,4 +119,9 @@ def _pair(entry: object) -> tuple[str, str]:
 
 
 def _text(fields: Mapping[str, object], keys: Sequence[str]) -> str:
-    return next((value.strip() for key in keys if isinstance(value := fields.get(key), str) and value.strip()), "")
+    return next((text for key in keys if isinstance(value := fields.get(key), str) and (text := _unmarked(value))), "")
+
+
+def _unmarked(text: str) -> str:
+    """Return `text` without citations: those of the planner mean nothing to anyone else."""
+    return _MARK.sub("", text).strip()

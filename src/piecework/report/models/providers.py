@@ -96,7 +96,7 @@ def read_model_name(text: str) -> ModelName:
     """
     name, _, model = (part.strip() for part in text.partition(":"))
     provider = PROVIDERS.get(name.lower())
-    if provider is None:
+    if provider is None or not model.isprintable():
         raise UnknownProviderError(text, tuple(PROVIDERS), hint=did_you_mean(name, PROVIDERS))
     chosen = model or provider.default
     if chosen is None:

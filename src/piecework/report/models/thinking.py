@@ -89,6 +89,8 @@ class _Tags:
         self._text = text
         self._in_fences = in_fences
         self._fence = ""
+        self._shown = False
+        """Whether the code shows thinking from its first tag on."""
         self._line_end = -1
         self._runs: dict[int, list[int]] = {}
         for run in re.finditer("`+", text):
@@ -102,13 +104,18 @@ class _Tags:
                 self._pass_fence(event["fence"], event["info"])
             elif event["ticks"]:
                 position = position if self._fence else self._end_of_code(event)
-            elif not self._fence or (self._in_fences == "lone closers" and _closes(event) and self._is_alone(event)):
+            elif not self._fence or self._counts(event):
                 return event
         return None
 
+    def _counts(self, tag: re.Match[str]) -> bool:
+        """Return whether a tag in fenced code is no part of it."""
+        self._shown = self._shown or not _closes(tag)
+        return self._in_fences == "lone closers" and not self._shown and self._is_alone(tag)
+
     def _pass_fence(self, fence: str, info: str) -> None:
         if not self._fence:
-            self._fence = fence
+            self._fence, self._shown = fence, False
         elif fence.startswith(self._fence) and not info.strip():
             self._fence = ""
 

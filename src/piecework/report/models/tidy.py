@@ -165,7 +165,8 @@ def _rewritten(page: Blocks, dropped: set[int]) -> Iterator[str]:
         elif start in headings:
             text = _demoted(headings[start], lines, shift)
         else:
-            text = _harmless(_without_definitions(lines), is_row=kind == "row")
+            is_row = kind == "row"
+            text = _harmless(lines[0] if is_row else _without_definitions(lines), is_row=is_row)
         if parted and not gap:
             # What was left out may have kept two blocks from being one.
             yield ""
