@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -169,3 +170,22 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     done = run("--version", given={"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])})
     assert done.returncode == 1
     assert done.stderr == "piecework: error: the command line needs an extra: pip install 'piecework[cli]'\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("redirected", "code", "told"),
+    [
+        ("-o {file} 2>&-", 0, ""),
+        ("-o {file} 2>/dev/full", 0, ""),
+        ("-o {file} >&-", 0, ""),
+        (">&- 2>{errors}", 1, "standard output is closed"),
+    ],
+)
+def test_a_closed_stream_costs_nothing_but_itself(tmp_path: Path, redirected: str, code: int, told: str) -> None:
+    file, errors = tmp_path / "report.md", tmp_path / "errors"
+    command = shlex.join([*COMMAND, "report", "scaling", "--source", SOURCES, "--sections", "1"])
+    line = f"{command} {redirected.format(file=file, errors=errors)}"
+    done = subprocess.run(["/bin/sh", "-c", line], timeout=SECONDS, check=False, env=environment())
+    assert done.returncode == code
+    assert ("## Sources" in file.read_text()) if code == 0 else told in errors.read_text()

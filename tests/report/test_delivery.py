@@ -47,3 +47,13 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 def test_a_device_is_written_to() -> None:
     write_whole(Path(os.devnull), "text")
     assert not Path(os.devnull).is_file()
+
+
+def test_a_pipe_that_has_no_path_of_its_own_is_written_to() -> None:
+    reading, writing = os.pipe()
+    try:
+        write_whole(Path(f"/dev/fd/{writing}"), "text")
+        assert os.read(reading, 100) == b"text"
+    finally:
+        os.close(reading)
+        os.close(writing)

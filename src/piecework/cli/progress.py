@@ -31,7 +31,7 @@ Style: TypeAlias = Literal["live", "lines", "none"]
 
 def choose_style(*, quiet: bool = False) -> Style:
     """Return how to show progress on the standard error that this process has."""
-    if quiet:
+    if quiet or sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
         return "none"
     console = Console(file=sys.stderr)
     # rich may be told by FORCE_COLOR to take a pipe for a terminal; lines in a file are to be plain all the same.

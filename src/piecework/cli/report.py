@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -82,9 +83,18 @@ def _hush_libraries() -> None:
 
 
 def _check_output(output: Path | None) -> None:
-    if output is not None and (output.is_dir() or not output.parent.is_dir()):
-        what = "is a folder" if output.is_dir() else "is in a folder that does not exist"
-        raise typer.BadParameter(f"{str(output)!r} {what}. Name a file to write.", param_hint="-o")
+    if output is None or (output.exists() and not output.is_file() and not output.is_dir()):
+        return
+    folder = Path(os.path.realpath(output)).parent
+    if output.is_dir():
+        what = "is a folder"
+    elif not folder.is_dir():
+        what = "is in a folder that does not exist"
+    elif not os.access(folder, os.W_OK):
+        what = "is in a folder that cannot be written to"
+    else:
+        return
+    raise typer.BadParameter(f"{str(output)!r} {what}. Name a file to write", param_hint="-o")
 
 
 def _model_name(named: str | None) -> models.ModelName | None:
@@ -138,5 +148,9 @@ def _warnings(report: Report, *, wanted: int, has_sources: bool) -> Iterator[str
 def _deliver(text: str, output: Path | None) -> None:
     if output is None:
         print_result(text)
-    else:
+        return
+    try:
         write_whole(output, text)
+    except OSError:
+        print_result(text)  # It may have been paid for.
+        raise

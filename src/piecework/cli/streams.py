@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 
 import typer
+
+from piecework.cli.errors import FailedError
 
 __all__ = ("leave_closed_pipe", "print_result", "printable", "say")
 
@@ -16,13 +19,17 @@ _VARIANT = re.compile(r"[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef
 
 
 def say(message: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(f"piecework: {printable(message)}\n")
-    sys.stderr.flush()
+    """Write one line to standard error, if anybody reads it."""
+    # Where it is closed, Python has None for it; nobody's not reading it may cost the result.
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"piecework: {printable(message)}\n")
+        sys.stderr.flush()
 
 
 def print_result(text: str) -> None:
     """Write `text` to standard output as it is, as UTF-8 whatever encoding and line ends the terminal has."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is where it was closed
+        raise FailedError("standard output is closed. Name a file to write with -o.")
     try:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()

@@ -19,10 +19,11 @@ def write_whole(path: Path, text: str) -> None:
         OSError: The file cannot be written; what it held before is still there.
     """
     data = text.encode("utf-8")
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)
+    # Asked of the path itself: a pipe among the links of /dev/fd leads to no path that could be opened.
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
         return
+    target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -94,9 +94,16 @@ def _capitalized(topic: str) -> str:
 
 
 def _numbered(body: Sequence[str | Citation], numbers: dict[Citation, int]) -> str:
-    return "".join(
-        piece if isinstance(piece, str) else f"[{numbers.setdefault(piece, len(numbers) + 1)}]" for piece in body
-    ).strip("\n")
+    pieces: list[str] = []
+    after_citation = False
+    for piece in body:
+        if isinstance(piece, Citation):
+            pieces.append(f"[{numbers.setdefault(piece, len(numbers) + 1)}]")
+        else:
+            # A colon after a number in brackets could define a link for every such number in the document.
+            pieces.append(f"\\{piece}" if after_citation and piece.startswith(":") else piece)
+        after_citation = isinstance(piece, Citation)
+    return "".join(pieces).strip("\n")
 
 
 def _marked_gap(gap: Gap) -> str:

@@ -160,7 +160,7 @@ def test_an_answer_that_reached_its_length_is_continued(ask: Ask) -> None:
 @pytest.mark.parametrize("fault", [Cut("The sea rises. It fal"), Hang("The sea rises. It fal")])
 def test_an_answer_that_breaks_off_on_the_way_is_continued(ask: Ask, fault: Reply) -> None:
     def write(asked: Asked) -> Reply:
-        return Text("falls.") if "cut off" in asked.text else fault
+        return Text("Sure, here is the rest: falls.") if "cut off" in asked.text else fault
 
     report, _ = ask(planned(write))
     assert written(report) == ["The sea rises. It falls."] * 2

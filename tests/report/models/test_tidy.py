@@ -103,7 +103,7 @@ def test_headings_are_demoted_below_the_section(text: str, expected: str) -> Non
     ("text", "expected"),
     [
         ("```py\nx = 1", "```py\nx = 1\n```"),
-        ("~~~~\nx\n~~~\n", "~~~~\nx\n~~~\n~~~~"),
+        ("a\n~~~~\nx\n~~~\n", "a\n~~~~\nx\n~~~\n~~~~"),
         ("Text.\n\n```", "Text.\n\n```\n```"),
         ("- a\n  ```\n  x", "- a\n  ```\n  x"),
         ("```\nx\n```", "x"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from piecework.report.models.chat import Answer, Chat, Message
+from piecework.report.models.chat import Chat, Message
 from piecework.report.models.errors import EmptyAnswerError
 from piecework.report.models.prompts import GO_ON
 from piecework.report.models.seam import clipped, joined, whole_sentences
@@ -16,6 +17,11 @@ __all__ = ("Composed", "compose")
 _log = logging.getLogger(__name__)
 
 _MOST_CONTINUATIONS = 4
+_PREAMBLE = re.compile(
+    r"\s*[^\n.:]{0,60}\b(?:the rest|continu\w*|the remain\w*|left off)\b[^\n.:]{0,60}:\s+", re.IGNORECASE
+)
+"""What some models say before they go on."""
+
 _MOST_CHARACTERS = 40_000
 """How much text is not continued any more."""
 
@@ -48,23 +54,19 @@ async def compose(chat: Chat, request: Sequence[Message]) -> Composed:
         if answer.end == "told" or len(text) > _MOST_CHARACTERS:
             break
         begun = clipped(text)
-        rest = await _rest(chat, request, begun)
-        if rest is None or not rest.text.strip():
+        try:
+            rest = await chat.ask([*request, ("ai", begun.rstrip()), ("human", GO_ON)])
+        except Exception as error:
+            kept = whole_sentences(text)
+            if not kept.strip():
+                raise
+            _log.info("%s did not go on with an answer that was cut off: %r", chat.name, error)
+            return Composed(kept, complete=False)
+        more = rest.text[found.end() :] if (found := _PREAMBLE.match(rest.text)) else rest.text
+        if not more.strip():
             # Nothing more comes; an answer whose end nobody told may well have been whole.
-            return (
-                Composed(text, complete=True)
-                if answer.end == "untold"
-                else Composed(whole_sentences(text), complete=False)
-            )
-        text, answer = joined(begun, rest.text), rest
+            untold = answer.end == "untold"
+            return Composed(text if untold else whole_sentences(text), complete=untold)
+        text, answer = joined(begun, more), rest
     complete = answer.end == "told"
     return Composed(text if complete else whole_sentences(text), complete=complete)
-
-
-async def _rest(chat: Chat, request: Sequence[Message], begun: str) -> Answer | None:
-    """Return how an answer goes on; None where that cannot be had, which must not cost what is there."""
-    try:
-        return await chat.ask([*request, ("ai", begun.rstrip()), ("human", GO_ON)])
-    except Exception as error:
-        _log.info("%s did not go on with an answer that was cut off: %r", chat.name, error)
-        return None

@@ -15,6 +15,8 @@ from piecework.report.models.errors import ModelError
 __all__ = ("Explainer", "is_filtered", "refuses_request", "unfinished_text")
 
 _LONGEST = 200
+_SHORTEST_SECRET = 12
+"""What is shorter is no key of a provider, but a word that stands elsewhere too."""
 
 _BAD_REQUEST, _FORBIDDEN, _MISSING, _TOO_LARGE, _UNPROCESSABLE, _LIMITED = 400, 403, 404, 413, 422, 429
 _SERVER_FAULT = 500
@@ -85,10 +87,13 @@ class Explainer:
             return self._fault(self._refusal(_TOO_LARGE if too_long else status, _told(error)), status=status)
         if isinstance(error, sdk.APIError):
             return self._fault(f"breaks off with an error{_told(error) or _because(error)}. Try again.")
-        return self._fault(f"gave an answer that cannot be read ({_line(type(error).__name__)}{_because(error)}).")
+        return self._fault(
+            f"gave an answer that cannot be read ({_line(type(error).__name__)}{_because(error)}). "
+            f"Check {self.base_url} if it is set, or see --debug."
+        )
 
     def _fault(self, what: str, *, status: int | None = None) -> ModelError:
-        told = what.replace(self.secret, "***") if self.secret != self.provider else what
+        told = what.replace(self.secret, "***") if len(self.secret) >= _SHORTEST_SECRET else what
         return ModelError(f"{self.provider} {told}", provider=self.provider, status=status)
 
     def _refusal(self, status: int, told: str) -> str:

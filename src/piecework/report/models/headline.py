@@ -108,4 +108,4 @@ def _stripped(text: str) -> str:
         if text.startswith(opener) and text.endswith(closer) and inside.strip() and opener not in inside:
             text = inside
             break
-    return text.replace("**", "").strip()
+    return " ".join(text.replace("**", "").split())

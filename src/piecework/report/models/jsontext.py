@@ -49,7 +49,7 @@ _BREAK = r"[}\]]|\Z|//|/\*"
 # A quotation mark that one of these follows ends a string; another stands inside of it, without the due backslash.
 _AFTER_FIELD = re.compile(
     rf"\s*+(?:{_BREAK}|(?:{_ANY_KEY})\s*+:"
-    rf"|,\s*+(?:{_BREAK}|\#|,|(?:{_ANY_KEY}|[A-Za-z_$][\w$-]{{0,100}}+)\s*+:|\"{_INSIDE}\Z))"
+    rf"|,\s*+(?:{_BREAK}|\#|,|(?:{_ANY_KEY}|[A-Za-z_$][\w$-]{{0,100}}+)\s*+(?::|\Z)|\"{_INSIDE}\Z))"
 )
 _AFTER_ITEM = re.compile(
     rf"\s*+(?:{_BREAK}|,\s*+(?:{_BREAK}|\#|,|\.\.\.|[\"'\u201c\u2018{{\[\d.-]|(?i:true|false|null|none|nan)\b))"

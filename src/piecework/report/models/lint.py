@@ -52,7 +52,9 @@ def lint(proposals: Sequence[tuple[str, str]], topic: str, most: int) -> list[Pr
     kept = (body or named)[: max(0, most)]
     return [
         Proposal(str(number), name, brief)
-        for number, (name, (_, brief)) in enumerate(zip(_told_apart([name for name, _ in kept]), kept, strict=True), 1)
+        for number, (name, (_, brief)) in enumerate(
+            zip(_told_apart([name for name, _ in kept], topic), kept, strict=True), 1
+        )
     ]
 
 
@@ -86,14 +88,15 @@ def _is_furniture(name: str, brief: str, topic: str) -> bool:
     return False
 
 
-def _told_apart(names: Sequence[str]) -> Iterator[str]:
-    """Yield the names, with a number after each that is there already; no number makes it another's name."""
+def _told_apart(names: Sequence[str], topic: str) -> Iterator[str]:
+    """Yield the names, with a number after each that is there already; no number makes it another's, or the topic."""
     taken = {name.casefold() for name in names}
+    spoken = words(topic)
     seen: set[str] = set()
     counts: dict[str, int] = {}
     for name in names:
         told = name
-        while told.casefold() in (seen if told == name else taken | seen):
+        while told.casefold() in seen or (told != name and (told.casefold() in taken or words(told) == spoken)):
             counts[name.casefold()] = counts.get(name.casefold(), 1) + 1
             number = f" ({counts[name.casefold()]})"
             told = name[: _LONGEST_NAME - len(number)].rstrip() + number

@@ -1,8 +1,9 @@
 """Where a model's text cites passages by number, in whichever form models write that.
 
-`[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, `[Source 1]`, `(Source 1)`, `[P1]`, `[1, p. 5]`, `【1†source】`, and
-`[1](address)`, whose address goes. An interval such as `[0, 1]` is no marker. The citation gate calls it for each
-paragraph, with what is no prose in it; nothing here knows which numbers are good.
+`[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, `[Source 1]`, `(Source 1)`, `[P1]`, `【1†source】`, `[1, p. 5]`,
+`[1](address)`, whose address goes, and an escaped `[1]`, which a reader cannot tell apart. An
+interval such as `[0, 1]` is no marker. The citation gate calls it for each paragraph; nothing here knows which numbers
+are good.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _PLACE = (
 )
 _NAME = r"(?:\s?[:,\u2013\u2014-]\s[^\[\]()\n]{1,160}+)"
 _MARKER = re.compile(
-    rf"[\[\u3010\uff3b]\s?\^?(?P<items>{_ITEMS}){_PLACE}\s?[\]\u3011\uff3d]"
+    rf"\\?[\[\u3010\uff3b]\s?\^?(?P<items>{_ITEMS}){_PLACE}\s?\\?[\]\u3011\uff3d]"
     rf"|[\[\u3010\uff3b](?P<labelled>{_WORD}{_ITEMS}){_NAME}[\]\u3011\uff3d]"
     rf"|\((?P<named>(?:source|passage)s?[ ]{{0,2}}[.:#]?[ ]{{0,2}}{_ITEMS}){_PLACE}\)",
     re.IGNORECASE,

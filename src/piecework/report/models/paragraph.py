@@ -144,8 +144,9 @@ class Paragraph:
         if line.is_blank() and not before.strip(" \t>"):
             self._done = gap.end()
         elif _CLOSING.match(self._text, gap.end()):
-            # The space after the mark of an item is part of the mark.
-            before = self._closed(before if _CONTAINERS.fullmatch(before) else before.rstrip(" \t"), gap.end())
+            # The space after the mark of an item or a heading is part of the mark.
+            is_mark = _CONTAINERS.fullmatch(before) or _EMPTY_ITEM.fullmatch(before)
+            before = self._closed(before if is_mark else before.rstrip(" \t"), gap.end())
         elif before[-1:].isspace():
             self._done = gap.end()
         elif not gap[0] and self._would_merge(before):

@@ -74,11 +74,12 @@ def not_a_plan(reason: str) -> str:
 
 def writing(section: Section, passages: str | None) -> list[Message]:
     """Return the request for one section; `passages` is None where there are no sources."""
-    outline = "\n".join(section.outline)
-    brief = f"\nIt tells: {section.brief}" if section.brief else ""
+    # The plan was made from the sources, and may hold what they say.
+    outline = _plain("\n".join(section.outline))
+    brief = _plain(f"\nIt tells: {section.brief}") if section.brief else ""
     request = (
         f"Topic of the report: {section.topic}\n\nThe whole report:\n{outline}\n\n"
-        f"Your section: {section.id}. {section.title}{brief}\n\nWrite it."
+        f"Your section: {section.id}. {_plain(section.title)}{brief}\n\nWrite it."
     )
     system = _WRITE.format(words=_WORDS)
     if passages is None:

@@ -20,6 +20,8 @@ Kind: TypeAlias = Literal["autolink", "code", "comment", "escape", "image", "mat
 brackets, `unsafe` the bracket before one that may be a program."""
 
 _STOP = re.compile(r"\\|`+|\$\$?|<|!(?=\[)|\](?=\()")
+# Shown as a marker is shown.
+_ESCAPED_NUMBER = re.compile(r"\\\[\s?\^?\d[\d\s,;&\u2010-\u2014-]{0,60}\\?\]")
 # Backticks and tags are none of an address: where they stand, code or HTML may begin instead.
 _ALT = re.compile(r"!\[[^\[\]<`]*+\]")
 _TARGET = re.compile(
@@ -97,7 +99,9 @@ class _Reader:
             case _:
                 return self._target(end)
 
-    def _escape(self, start: int) -> Span:
+    def _escape(self, start: int) -> Span | None:
+        if _ESCAPED_NUMBER.match(self._text, start):
+            return None
         following = self._text[start + 1 : start + 2]
         if following in {"(", "["}:
             end = self._find("\\" + (")" if following == "(" else "]"), start + 2)
