@@ -16,7 +16,7 @@ from piecework import PieceworkError, __version__
 from piecework.cli.errors import FailedError, MisuseError
 from piecework.cli.graphs import draw, run
 from piecework.cli.report import report
-from piecework.cli.streams import leave_closed_pipe, say
+from piecework.cli.streams import leave_closed_pipe, say, settle
 from piecework.report import ReportError
 
 __all__ = ("main",)
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail(f"{error.format_message().rstrip('.')}. Try 'piecework --help'.", _MISUSED, debug=False)
     except Exception as error:
         code = _fail(_described(error), _FAILED, debug="--debug" in words)
+    settle()
     sys.exit(code)
 
 

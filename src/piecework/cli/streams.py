@@ -11,8 +11,9 @@ import typer
 
 from piecework.cli.errors import FailedError
 
-__all__ = ("leave_closed_pipe", "print_result", "printable", "say")
+__all__ = ("leave_closed_pipe", "print_result", "printable", "say", "settle")
 
+_STANDARD_ERROR = 2
 _CLOSED_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 
 _VARIANT = re.compile(r"[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]")
@@ -53,3 +54,13 @@ def printable(text: str) -> str:
     """
     shown = (one for one in text if (one.isprintable() or one.isspace()) and not _VARIANT.match(one))
     return " ".join("".join(shown).split())
+
+
+def settle() -> None:
+    """Leave standard error so that Python can end: what nobody could read is thrown away, and is no failure."""
+    # Python flushes it once more when it exits, and would exit with a code of its own.
+    try:
+        if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_ERROR)

@@ -15,7 +15,7 @@ from piecework.report.material import Material
 from piecework.report.models.chat import Chat, Message, Usage
 from piecework.report.models.citations import check_citations
 from piecework.report.models.composing import compose
-from piecework.report.models.errors import EmptyAnswerError
+from piecework.report.models.errors import EmptyAnswerError, PlanError
 from piecework.report.models.lint import lint
 from piecework.report.models.planning import propose
 from piecework.report.models.prompts import cited_passages, planning, surveyed, writing
@@ -64,6 +64,8 @@ class ModelWriter:
             raise EmptyTopicError(topic)
         proposals = await propose(self._chat, self._request_for_plan(subject, section_count))
         planned = lint(proposals, subject, section_count)
+        if not planned:
+            raise PlanError(self._chat.name, "none of its sections has a name or a description")
         outline = tuple(f"{one.id}. {one.name}" + (f": {one.brief}" if one.brief else "") for one in planned)
         return [
             Section(
