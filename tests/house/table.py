@@ -52,6 +52,9 @@ ROWS: Final = (
     Row(("core.call",)),
     Row(("core.outcome", "core.fact")),
     Row(("core.policy", "core.codec", "core.waiting")),
+    Row(("core.guests", "core.raised")),
+    Row(("core.records",)),
+    Row(("core.kinds",)),
     Row(("errors", "outline"), siblings="together"),
 )
 
