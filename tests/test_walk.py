@@ -1,4 +1,8 @@
-"""The walk budget: how many files and functions of ours a run enters, and how many stand above the user's function."""
+"""The walk budget: how many files and functions of ours a run enters, and how many stand above the user's function.
+
+A run in SQLite walks on two threads: its own, and the one that the store has for all runs, which writes what it is
+given. The budget is for the first; what the second does for one run has a bound of its own.
+"""
 
 import asyncio
 import sys
@@ -11,7 +15,7 @@ from typing import Literal
 import pytest
 
 import piecework
-from piecework import AsyncRunner, Graph, MemoryStore, node
+from piecework import AsyncRunner, Graph, MemoryStore, SqliteStore, node
 from piecework.dataflow import Node
 from piecework.executors.local import LocalExecutor
 from tests.core.harness import within
@@ -21,6 +25,10 @@ OURS = str(Path(piecework.__file__).parent)
 FILES = 10
 FUNCTIONS = 60
 FRAMES = 6
+
+STORE_FILES = 6
+STORE_FUNCTIONS = 50
+"""What the thread of a store enters for one run."""
 
 LENDING = 2
 """Frames below a lane that lend slots, where there is a limit."""
@@ -49,24 +57,32 @@ def chain(length: int, kind: Kind) -> Graph:
     return Graph([first, *others])
 
 
-async def walked(graph: Graph) -> Counter[CodeType]:
-    """The calls of our functions, on all threads, from the call of a durable run until its result."""
+async def walked(graph: Graph, path: Path, *, by_store: bool = False) -> Counter[CodeType]:
+    """The calls of our functions from the call of a run in SQLite until its result.
+
+    Those of the store's own thread are left out, or alone are told.
+    """
     calls: Counter[CodeType] = Counter()
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(OURS):
+        stores = threading.current_thread().name == "piecework-store"
+        if event == "call" and stores is by_store and frame.f_code.co_filename.startswith(OURS):
             calls[frame.f_code] += 1
 
-    await within(AsyncRunner().run(graph, x=1))  # A graph is compiled with its first run.
-    runner = AsyncRunner(store=MemoryStore(), executor=LocalExecutor())  # New threads, which are watched.
     threading.setprofile(profile)
-    sys.setprofile(profile)
     try:
-        await runner.run(graph, {"x": 1})
+        with SqliteStore(path / "runs.db") as store:
+            runner = AsyncRunner(store=store, executor=LocalExecutor())  # New threads, which are watched.
+            await within(runner.run(graph, {"x": 1}))  # A graph is compiled, and a store opened, with the first run.
+            calls.clear()
+            sys.setprofile(profile)
+            await runner.run(graph, {"x": 1})
+            sys.setprofile(None)
+            found = calls.copy()
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    return calls
+    return found
 
 
 def told(calls: Counter[CodeType]) -> str:
@@ -94,10 +110,16 @@ def look_blocking() -> list[str]:
     return frames_of_ours()
 
 
-async def test_a_durable_run_of_two_nodes_stays_within_the_walk_budget() -> None:
-    calls = await walked(chain(2, "async"))
+async def test_a_durable_run_of_two_nodes_stays_within_the_walk_budget(tmp_path: Path) -> None:
+    calls = await walked(chain(2, "async"), tmp_path)
     assert len({code.co_filename for code in calls}) <= FILES, told(calls)
     assert len(calls) <= FUNCTIONS, told(calls)
+
+
+async def test_what_the_thread_of_a_store_does_for_it_is_bounded_too(tmp_path: Path) -> None:
+    calls = await walked(chain(2, "async"), tmp_path, by_store=True)
+    assert 0 < len({code.co_filename for code in calls}) <= STORE_FILES, told(calls)
+    assert len(calls) <= STORE_FUNCTIONS, told(calls)
 
 
 @pytest.mark.parametrize("kind", ["async", "blocking"])
@@ -120,9 +142,9 @@ async def test_a_mapped_function_has_the_frames_of_its_fan_out_above_it_too() ->
     assert max(map(len, stacks)) <= FRAMES + FAN_OUT, stacks
 
 
-def test_a_node_costs_as_many_calls_in_a_long_chain_as_in_a_short_one() -> None:
+def test_a_node_costs_as_many_calls_in_a_long_chain_as_in_a_short_one(tmp_path: Path) -> None:
     per_node: dict[int, float] = {}
-    one = asyncio.run(walked(chain(1, "async"))).total()
+    one = asyncio.run(walked(chain(1, "async"), tmp_path)).total()
     for length in (12, 500):
-        per_node[length] = (asyncio.run(walked(chain(length, "async"))).total() - one) / (length - 1)
+        per_node[length] = (asyncio.run(walked(chain(length, "async"), tmp_path)).total() - one) / (length - 1)
     assert abs(per_node[500] - per_node[12]) < per_node[12] / 10, per_node

@@ -7,27 +7,44 @@ them. All of them survive pickling with their fields and notes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import cast
+
+from piecework.wording import graph_label, listed
 
 __all__ = (
     "CodecError",
     "Failure",
     "Fault",
     "GraphError",
+    "InputChangedError",
     "InputConflictError",
     "InternalError",
+    "ItemKeyError",
     "MappingError",
     "MissingInputError",
+    "NoStoreError",
     "NodeCancelledError",
     "NodeDefinitionError",
     "OutputMismatchError",
+    "OutsideRunError",
     "PieceworkError",
     "RenameError",
+    "RunCancelledError",
+    "RunChangedError",
+    "RunExistsError",
+    "RunHeldError",
+    "RunLostError",
+    "StoreError",
+    "StoreVersionError",
+    "StoredError",
+    "UnknownGraphError",
     "UnknownInputError",
+    "UnknownNodeError",
     "UnknownOutputError",
+    "UnknownQuestionError",
+    "UnknownRunError",
 )
 
 
@@ -122,6 +139,23 @@ class MappingError(PieceworkError, ValueError):
         self.lengths = lengths or {}
         """Where the lengths of zipped inputs differ: the length of each, by name."""
         super().__init__(message)
+
+
+class ItemKeyError(PieceworkError, ValueError):
+    """The `key=` of a mapped node gave something that cannot name an item, or one name twice."""
+
+    def __init__(self, *, node: str, index: int, key: object, fault: str) -> None:
+        """Compose the message; of `key` only its repr is kept."""
+        self.node = node
+        """The mapped node's name."""
+        self.index = index
+        """The item's position, from 0."""
+        self.key = repr(key)
+        """What the function returned."""
+        super().__init__(
+            f"node {node!r}: key= gave {self.key[:80]} for item {index}, which {fault}. A key is a text or an int that "
+            "no other item has."
+        )
 
 
 class MissingInputError(PieceworkError, ValueError):
@@ -246,6 +280,185 @@ class CodecError(PieceworkError, ValueError):
         super().__init__(message)
 
 
+class OutsideRunError(PieceworkError, RuntimeError):
+    """Something was asked of the current call where no call runs."""
+
+
+class StoredError(PieceworkError):
+    """An exception that was read from a store and whose class is not registered there: it says what it was."""
+
+    def __init__(self, message: str, *, kind: str, arguments: tuple[object, ...] | None = None) -> None:
+        """Keep what is known beside `message`."""
+        self.kind = kind
+        """The module and name of the exception's class."""
+        self.arguments = arguments
+        """The exception's `args`; None where they could not be stored."""
+        super().__init__(message)
+
+
+class InputChangedError(PieceworkError, ValueError):
+    """A call is on record as done with other arguments, and the runner's policy is to refuse that."""
+
+    def __init__(self, *, node: str, address: str) -> None:
+        """Compose the message."""
+        self.node = node
+        """The node's name."""
+        self.address = address
+        """The call's address."""
+        super().__init__(
+            f"node {node!r} is on record as done at {address}, but with other inputs than it is given now. Resume with "
+            'the inputs it had, or let it run again: changed_inputs="rerun".'
+        )
+
+
+class RunChangedError(PieceworkError, ValueError):
+    """A run cannot be resumed as asked, since its graph or its inputs are not those it was started with."""
+
+    def __init__(self, message: str, *, run_id: str, changes: Iterable[str]) -> None:
+        """Keep the facts beside `message`."""
+        self.run_id = run_id
+        """The run."""
+        self.changes = tuple(changes)
+        """What is different, one sentence each."""
+        super().__init__(message)
+
+
+class RunExistsError(PieceworkError, ValueError):
+    """A new run is to have the id of another."""
+
+    def __init__(self, run_id: str) -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """The id."""
+        super().__init__(f"there is a run {run_id!r} already. Give the new one another id.")
+
+
+class RunCancelledError(PieceworkError, RuntimeError):
+    """Somebody else asked for this run to be cancelled. What finished is recorded, and the run can be resumed."""
+
+    def __init__(self, run_id: str) -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """The run."""
+        super().__init__(f"run {run_id!r} was cancelled from outside. What finished is recorded; it can be resumed.")
+
+
+class StoreError(PieceworkError, OSError):
+    """A store cannot be opened, read or written. What was recorded before stays recorded."""
+
+    def __init__(self, message: str, *, store: str = "") -> None:
+        """Keep the place beside `message`."""
+        self.store = store
+        """The store, as the user named it."""
+        super().__init__(message)
+
+
+class StoreVersionError(StoreError):
+    """A store was written by a newer piecework, in a form that this one does not know."""
+
+
+class RunHeldError(PieceworkError, RuntimeError):
+    """A run cannot be resumed or removed, since somebody works on it."""
+
+    def __init__(self, run_id: str, *, held_by: str, seconds: float) -> None:
+        """Compose the message from who holds the run, and for how long at least."""
+        self.run_id = run_id
+        """The run."""
+        self.held_by = held_by
+        """Who works on it: a process and its machine."""
+        self.seconds = seconds
+        """In how many seconds it is free if that owner is not heard from again."""
+        super().__init__(
+            f"run {run_id!r} is held by {held_by}. Wait until it has ended, or cancel it: piecework cancel {run_id}. "
+            f"If that process no longer works on it, it is free in {max(seconds, 0):.0f} s."
+        )
+
+
+class RunLostError(PieceworkError, RuntimeError):
+    """A run was taken over by somebody else while it went on here; what happened since is not recorded."""
+
+    def __init__(self, run_id: str, *, taken_by: str) -> None:
+        """Compose the message from who has the run now."""
+        self.run_id = run_id
+        """The run."""
+        self.taken_by = taken_by
+        """Who works on it now."""
+        super().__init__(
+            f"run {run_id!r} was taken over by {taken_by}, since this process was not heard from for too long. "
+            "What finished here since then was not recorded."
+        )
+
+
+class NoStoreError(PieceworkError, ValueError):
+    """A runner without a store was asked for what only a store can give."""
+
+    def __init__(self, what: str) -> None:
+        """Compose the message for `what` needs a store."""
+        self.what = what
+        """What was asked for."""
+        super().__init__(
+            f"{what} needs a store, and this runner has none. Give it one: AsyncRunner(store=SqliteStore('runs.db'))."
+        )
+
+
+class UnknownGraphError(PieceworkError, LookupError):
+    """A run is to be resumed without its graph, and the runner has run none of that name."""
+
+    def __init__(self, run_id: str, *, name: str) -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """The run."""
+        self.name = name
+        """The graph's name in the store."""
+        told = (
+            f"run {run_id!r} is a batch: go on with it by map(..., run_id={run_id!r})."
+            if name == "batch"
+            else f"run {run_id!r} is of graph {name!r}, which this runner has not run. Give it the graph: "
+            f"resume({run_id!r}, graph)."
+        )
+        super().__init__(told)
+
+
+class UnknownNodeError(PieceworkError, LookupError):
+    """A node is named that the graph does not have."""
+
+    def __init__(self, name: str, *, known: Iterable[str], suggestion: str | None) -> None:
+        """Compose the message."""
+        self.name = name
+        """What was asked for."""
+        self.suggestion = suggestion
+        """The node that was probably meant, where there is a near miss."""
+        hint = f" Did you mean {suggestion!r}?" if suggestion is not None else ""
+        super().__init__(f"the graph has no node {name!r}; its nodes are {listed(tuple(known))}.{hint}")
+
+
+class UnknownQuestionError(PieceworkError, LookupError):
+    """An answer is given to a question that the run does not wait for."""
+
+    def __init__(self, run_id: str, names: Iterable[str], *, waiting: Iterable[str]) -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """The run."""
+        self.names = tuple(names)
+        """The ids that answers were given for."""
+        self.waiting = tuple(waiting)
+        """The ids of the questions that the run does wait for."""
+        super().__init__(
+            f"run {run_id!r} does not wait for an answer to {listed(self.names)}; it waits for {listed(self.waiting)}."
+        )
+
+
+class UnknownRunError(PieceworkError, LookupError):
+    """There is no run of that id in the store."""
+
+    def __init__(self, run_id: str, *, store: str = "") -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """What was asked for."""
+        where = f" in {store}" if store else " in the store"
+        super().__init__(f"there is no run {run_id!r}{where}. List its runs: piecework runs, or runner.runs().")
+
+
 class InternalError(PieceworkError, RuntimeError):
     """piecework broke a rule of its own; the fault is ours."""
 
@@ -276,31 +489,6 @@ class Failure:
         """Say which item failed, with what, and after how many attempts where there were several."""
         tried = f" after {self.attempts} attempts" if self.attempts > 1 else ""
         return f"<Failure of item {self.index}{tried}: {self.error!r}>"
-
-
-def near_miss(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that `name` was probably meant to be, if one is close."""
-    by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    close = get_close_matches(name.casefold(), by_folded, n=1)
-    return by_folded[close[0]] if close else None
-
-
-def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return a sentence, with a leading space, that names the near miss; empty where there is none."""
-    close = near_miss(name, candidates)
-    return f" Did you mean {close!r}?" if close is not None else ""
-
-
-def listed(names: Collection[str], *, limit: int = 8) -> str:
-    """Return names quoted and joined for a message, at most `limit` of them."""
-    shown = [repr(name) for name in names][:limit]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "") if shown else "none"
-
-
-def graph_label(name: str | None) -> str:
-    """Return how a message calls a graph of this name."""
-    return f"graph {name!r}" if name is not None else "the graph"
 
 
 def _with_faults(label: str, faults: tuple[Fault, ...]) -> str:

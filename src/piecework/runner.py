@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
+
+from msgspec import structs
 
 from piecework.core import scheduler
 from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.handle import wait_lending
+from piecework.core.journal import Opened
 from piecework.core.plan import Plan
-from piecework.core.policy import RunPolicy
+from piecework.core.policy import KeepPolicy, RunPolicy
 from piecework.core.portal import Portal, iterate_blocking, run_blocking
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.run import Run
+from piecework.core.runs import RunStart
 from piecework.core.scheduler import Ended, Setting
+from piecework.errors import NoStoreError
 from piecework.executors.local import LocalExecutor
+from piecework.resumption import Found, OnChange, Request, Work, fork_run, open_run
 
 __all__ = ("Ended", "Engine")
 
@@ -43,8 +49,11 @@ class Engine:
         executor: Executor | None = None,
         observers: Sequence[Observer] = (),
         codec: Codec | None = None,
+        keep: KeepPolicy | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Choose what runs meet; what is not given is the default: this process, no store, no limit."""
+        self._labels = dict(labels or {})
         self._plain = policy is None and store is None and executor is None and not observers
         self.stores = store is not None
         """Whether runs are kept."""
@@ -54,6 +63,7 @@ class Engine:
             store=store,
             codec=Codec() if codec is None else codec,
             observers=tuple(observers),
+            keep=KeepPolicy() if keep is None else keep,
         )
 
     def register(self, types: Iterable[type]) -> None:
@@ -69,6 +79,71 @@ class Engine:
         run = self._surrounding()
         return _new_id() if run is None else run.run_id
 
+    async def run(self, work: Work, request: Request | None = None) -> Ended:
+        """Run a workflow, and return how it ended.
+
+        With a store, it is a run of its own: a new one, or the one that is asked for, taken up where it stopped.
+
+        Args:
+            work: The workflow, and what it is given; checked where no run is named.
+            request: Which run is wanted; None starts a new one.
+
+        Raises:
+            NoStoreError: A run is asked for by name, but there is no store.
+            PieceworkError: The run cannot be taken up; see `piecework.resumption.open_run`.
+        """
+        store = self._setting.store
+        if store is None:
+            if request is not None:
+                raise NoStoreError("run_id= or thread_id=")
+            ended = await self.perform(work.plan(work.given), name=work.name)
+            return Ended(ended.run_id, ended.outcome, work.given)
+        if request is None:
+            start = RunStart(run_id=_new_id(), name=work.name, shape=work.shape, labels=self._labels)
+            plan = work.plan(work.given)
+            opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given})
+            found = Found(start=start, plan=plan, opened=opened, inputs=work.given)
+        else:
+            start = await self._start(store, work, request)
+            found = await open_run(store, self._setting.codec, work, request, start=start, keep=self._setting.keep)
+        ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
+        return Ended(ended.run_id, ended.outcome, found.inputs)
+
+    async def fork(
+        self, run_id: str, work: Work, *, rerun: Collection[str], new_id: str | None, on_change: OnChange
+    ) -> Ended:
+        """Run a workflow anew with what another run has on record, but for some nodes; see `fork_run`."""
+        store = self.store("fork()")
+        start = RunStart(run_id=new_id or _new_id(), name=work.name, shape=work.shape, labels=self._labels)
+        codec = self._setting.codec
+        found = await fork_run(store, codec, work, run_id, start=start, rerun=rerun, on_change=on_change)
+        ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
+        return Ended(ended.run_id, ended.outcome, found.inputs)
+
+    def store(self, what: str) -> RunLog:
+        """The store.
+
+        Raises:
+            NoStoreError: There is none, and `what` needs one.
+        """
+        if self._setting.store is None:
+            raise NoStoreError(what)
+        return self._setting.store
+
+    async def _start(self, store: RunLog, work: Work, request: Request) -> RunStart:
+        """What a run that is asked for is, if it turns out to be new."""
+        start = RunStart(
+            run_id=request.run_id or _new_id(),
+            name=work.name,
+            shape=work.shape,
+            labels=self._labels,
+            thread_id=request.thread_id,
+        )
+        if request.thread_id is not None:
+            for head in await store.runs(thread_id=request.thread_id, limit=1):
+                start = structs.replace(start, parent=head.run_id, position=head.facts)
+        return start
+
     def perform(self, plan: Plan, *, name: str, run_id: str | None = None) -> Coroutine[Any, Any, Ended]:
         """Perform a plan and return how it ended.
 
@@ -79,17 +154,18 @@ class Engine:
             run = self._surrounding()
             if run is not None:
                 return _join(run, plan, name)
-        return scheduler.perform(plan, name=name, run_id=run_id or _new_id(), setting=self._setting)
+        return scheduler.perform(plan, start=RunStart(run_id=run_id or _new_id(), name=name), setting=self._setting)
 
-    def perform_blocking(self, plan: Plan, *, name: str) -> Ended:
-        """Perform a plan from synchronous code, and return how it ended.
+    def run_blocking(self, work: Work, request: Request | None = None) -> Ended:
+        """Run a workflow from synchronous code, and return how it ended.
 
         In a thread of a running call, an engine without settings of its own makes the plan a part of that call's run.
         """
         run = current_run()
-        if run is not None and self._plain and _on_loop(None):
-            return Ended(run.run_id, start_plan(plan, name=name).outcome_on_thread())
-        return run_blocking(self._perform_there(plan, name))
+        if run is not None and self._plain and request is None and _on_loop(None):
+            outcome = start_plan(work.plan(work.given), name=work.name).outcome_on_thread()
+            return Ended(run.run_id, outcome, work.given)
+        return run_blocking(self.run(work, request))
 
     def iterate_blocking(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """Iterate from synchronous code over what plans come to that are performed meanwhile; joins as above."""
@@ -97,10 +173,6 @@ class Engine:
         if run is not None and call is not None and self._plain and _on_loop(None):
             return iterate_blocking(items, Portal(run.loop, partial(wait_lending, call, run)))
         return iterate_blocking(items)
-
-    async def _perform_there(self, plan: Plan, name: str) -> Ended:
-        """Perform a plan on whatever loop this runs on, which decides whether the plan can join a run."""
-        return await self.perform(plan, name=name)
 
     def _surrounding(self) -> Run | None:
         """The run of the call that this coroutine is a part of, if plans performed here join it."""

@@ -99,8 +99,8 @@ def test_a_failure_is_told_in_one_line_and_keeps_the_old_file(tmp_path: Path) ->
         tmp_path.chmod(0o700)
         assert (tmp_path / "r.md").read_text() == "old"
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("piecework: error: ")
+    assert error_line(done)
+    assert done.stdout.startswith("# ")
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -148,7 +148,8 @@ def test_ctrl_c_while_the_report_is_written_ends_quietly(tmp_path: Path) -> None
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.2)
         _, told = process.communicate(timeout=30)
-    assert process.returncode == 130
+    # One more that comes while Python itself ends is what ends it; a shell shows 130 for both.
+    assert process.returncode in {130, -signal.SIGINT}
     assert "Traceback" not in told
     assert "error" not in told
 

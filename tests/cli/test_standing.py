@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piecework import MemoryStore, SyncRunner
 from piecework.cli.standing import Entry, Standing, broken_off, duration, fold, news, totals
 from piecework.cli.streams import printable
 from piecework.observe import Event, Failed, RunFinished
-from tests.cli.told import Pace, tell
+from piecework.report import report_generator
+from tests.cli.told import Memory, Pace, paced, tell
 
 OVER = {"done", "empty", "failed", "interrupted"}
 
@@ -199,3 +201,20 @@ def test_nothing_reaches_the_terminal_that_it_would_obey(text: str, shown: str) 
 def test_what_is_shown_is_one_line_of_printable_characters(text: str) -> None:
     assert printable(text).isprintable()
     assert printable(printable(text)) == printable(text)
+
+
+def test_sections_that_are_on_record_are_done_without_having_begun() -> None:
+    store, memory = MemoryStore(), Memory()
+    inputs = {"topic": "x", "section_count": 3}
+    first = paced([Pace("A"), Pace("B", ending="empty"), Pace("C", ending="failed")])
+    SyncRunner(store=store).run(report_generator(first), inputs, run_id="x")
+    second = paced([Pace("A"), Pace("B"), Pace("C")])
+    SyncRunner(store=store, observers=[memory]).fork("x", report_generator(second))
+    seen = standings(memory.events)
+    assert [entry.state for entry in seen[-1].entries] == ["done", "empty", "done"]
+    assert [entry.elapsed(9.0) is None for entry in seen[-1].entries] == [True, True, False]
+    assert seen[-1].stage == "done"
+    told = lines(seen)
+    assert "done: A (before, 6 words)" in told
+    assert "empty: B" in told
+    assert "writing: C" in told

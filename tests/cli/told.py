@@ -11,7 +11,7 @@ from piecework.observe import Event
 from piecework.report import Citation, Report, Section, Writer, WrittenSection, write_report
 from piecework.report.document import render
 
-__all__ = ("Ending", "Pace", "Told", "paced", "tell")
+__all__ = ("Ending", "Memory", "Pace", "Told", "paced", "tell")
 
 Ending = Literal["done", "empty", "failed"]
 
@@ -54,7 +54,9 @@ class _Paced:
         return render(topic, sections, content)
 
 
-class _Memory:
+class Memory:
+    """Keeps all events that it is told."""
+
     def __init__(self) -> None:
         self.events: list[Event] = []
 
@@ -69,7 +71,7 @@ def paced(paces: Sequence[Pace]) -> Writer:
 
 def tell(paces: Sequence[Pace], *, concurrency: int = 8) -> Told:
     """Run a report, and return what its observer was told."""
-    memory, report = _Memory(), None
+    memory, report = Memory(), None
     with suppress(PieceworkError):
         report = write_report("x", _Paced(paces), max_concurrency=concurrency, observers=[memory])
     return Told(memory.events, report)

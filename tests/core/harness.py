@@ -14,6 +14,7 @@ from piecework.core.outcome import Outcome
 from piecework.core.plan import Action, FanOut, Finish, Start
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Observer
+from piecework.core.runs import RunStart
 from piecework.core.scheduler import Setting, perform
 from piecework.executors.local import LocalExecutor
 from piecework.stores.memory import MemoryStore
@@ -86,7 +87,7 @@ def setting(
 async def run_plan(plan: OneCall | OneFanOut, *, limit: int | None = None, grace: float = 5.0) -> Ran:
     store, run_id = MemoryStore(), uuid4().hex
     met = setting(limit=limit, grace=grace, store=store)
-    ended = await perform(plan, name="root", run_id=run_id, setting=met)
+    ended = await perform(plan, start=RunStart(run_id=run_id, name="root"), setting=met)
     return Ran(ended.outcome, await store.read(run_id))
 
 

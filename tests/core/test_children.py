@@ -452,10 +452,10 @@ async def test_leaving_an_inner_stream_early_ends_its_runs() -> None:
 
 
 async def test_a_child_that_pauses_pauses_the_call_that_waits_for_it() -> None:
-    from piecework.core.interrupts import ask
+    from piecework import interrupt
 
     async def asks() -> object:
-        return ask("what?")
+        return interrupt("what?")
 
     async def parent() -> object:
         return await start(async_target(asks), {})

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from piecework import AsyncRunner, CodecError, Failure, Graph, MemoryStore, node
+from piecework import AsyncRunner, CodecError, Failure, Graph, MemoryStore, StoredError, node
 from piecework.core.codec import Codec
 from piecework.core.fact import Fact
-from piecework.core.journal import BATCH, Journal
+from piecework.core.journal import BATCH, Journal, Opened
+from piecework.core.policy import KeepPolicy
+from piecework.core.runs import Batch, RunStart
 from tests.core.harness import cancelled, others_alive, within
 
 
@@ -21,13 +23,13 @@ class SlowStore(MemoryStore):
         self.batches: list[int] = []
         self.writing = 0
 
-    async def append(self, run_id: str, facts: Sequence[Fact]) -> None:
+    async def append(self, batch: Batch) -> None:
         assert not self.writing, "two writers at once"
         self.writing += 1
         for _ in range(3):
             await asyncio.sleep(0)
-        self.batches.append(len(facts))
-        await super().append(run_id, facts)
+        self.batches.append(len(batch.facts))
+        await super().append(batch)
         self.writing -= 1
 
 
@@ -38,17 +40,22 @@ class FullStore(MemoryStore):
         super().__init__()
         self.room = room
 
-    async def append(self, run_id: str, facts: Sequence[Fact]) -> None:
+    async def append(self, batch: Batch) -> None:
         await asyncio.sleep(0)
-        self.room -= len(facts)
+        self.room -= len(batch.facts)
         if self.room < 0:
             raise OSError("disk full")
-        await super().append(run_id, facts)
+        await super().append(batch)
 
 
 async def facts_of(store: MemoryStore) -> Sequence[Fact]:
     (run_id,) = store._runs
     return await store.read(run_id)
+
+
+async def journal_of(store: MemoryStore) -> Journal:
+    claim = await store.claim(RunStart(run_id="run", name="root"))
+    return Journal(store, Opened(claim=claim), Codec(), KeepPolicy())
 
 
 def fact(number: int) -> Fact:
@@ -57,7 +64,7 @@ def fact(number: int) -> Fact:
 
 async def test_facts_are_stored_in_the_order_they_were_written() -> None:
     store = SlowStore()
-    journal = Journal(store, "run", Codec())
+    journal = await journal_of(store)
     for number in range(2 * BATCH + 5):
         journal.write(fact(number))
     assert journal.crowded
@@ -70,7 +77,7 @@ async def test_facts_are_stored_in_the_order_they_were_written() -> None:
 
 async def test_facts_from_many_threads_are_all_stored_each_threads_in_order() -> None:
     store = SlowStore()
-    journal = Journal(store, "run", Codec())
+    journal = await journal_of(store)
 
     def write(first: int) -> None:
         for number in range(first, first + 1000):
@@ -91,7 +98,7 @@ async def test_facts_from_many_threads_are_all_stored_each_threads_in_order() ->
 
 async def test_room_waits_until_the_writer_has_caught_up() -> None:
     store = SlowStore()
-    journal = Journal(store, "run", Codec())
+    journal = await journal_of(store)
     await within(journal.room())  # Nothing is written: there is room.
     for number in range(BATCH + 1):
         journal.write(fact(number))
@@ -100,9 +107,9 @@ async def test_room_waits_until_the_writer_has_caught_up() -> None:
 
 
 async def test_without_a_store_nothing_is_kept() -> None:
-    journal = Journal(None, "run", Codec())
+    journal = Journal(None, None, Codec(), KeepPolicy())
     journal.write(fact(0))
-    journal.plan("root", "call", 5)
+    journal.plan("root/call", 5, None, calls=True)
     journal.end(None)
     await within(journal.commit())
     assert not journal.keeps
@@ -165,7 +172,7 @@ async def test_a_cancelled_run_waits_for_its_last_facts(times: int) -> None:
     await within(started.wait())
     await cancelled(run, times=times)
     facts = await facts_of(store)
-    assert [one.kind for one in facts] == ["plan", *["call"] * 5, "end"]
+    assert [one.kind for one in facts] == ["input", "plan", *["call"] * 5, "end"]
     assert facts[-1].status == "cancelled"
     assert not others_alive()
 
@@ -194,12 +201,11 @@ async def test_facts_are_causally_closed() -> None:
     store = MemoryStore()
     await within(AsyncRunner(store=store, max_concurrency=2).run(graph))
     addresses = [one.address for one in await facts_of(store)]
-    assert addresses[0] == "g/plan"
-    assert addresses[1] == "g/inner"
+    assert addresses[:3] == ["", "g/plan", "g/inner"]
     assert addresses[-2:] == ["g/join", ""]
     for index in range(3):
         assert addresses.index(f"g/inner[{index}]/work") < addresses.index(f"g/inner[{index}]/again")
-    assert len(addresses) == 3 + 6 + 1
+    assert len(addresses) == 1 + 3 + 6 + 1
 
 
 async def test_a_value_is_recorded_as_it_was_when_the_call_ended() -> None:
@@ -270,5 +276,7 @@ async def test_an_exception_that_cannot_be_told_in_words_is_recorded_all_the_sam
     finally:
         speechless = False
     (recorded,) = [one for one in await facts_of(store) if one.kind == "call"]
-    assert recorded.error is not None
-    assert recorded.error.startswith("SpeechlessError")
+    assert recorded.value is not None
+    told = Codec().decode(recorded.value)
+    assert isinstance(told, StoredError)
+    assert told.kind.endswith("SpeechlessError")

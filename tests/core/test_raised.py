@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from piecework import CodecError, Failure
+from piecework import CodecError, Failure, StoredError
 from piecework.core.codec import Codec
-from piecework.core.raised import StoredError
 
 
 class KnownError(Exception):

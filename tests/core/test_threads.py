@@ -100,7 +100,11 @@ async def test_a_hung_blocking_call_is_abandoned_after_its_grace_and_its_late_re
     await cancelled(run)
     assert not ended.is_set()
     before = await facts_of(store)
-    assert [(fact.kind, fact.status) for fact in before] == [("call", "cancelled"), ("end", "cancelled")]
+    assert [(fact.kind, fact.status) for fact in before] == [
+        ("input", "done"),
+        ("call", "cancelled"),
+        ("end", "cancelled"),
+    ]
     release.set()
     assert await asyncio.to_thread(ended.wait, 4)
     await asyncio.sleep(0)

@@ -17,10 +17,10 @@ from piecework import (
     MissingInputError,
     SyncRunner,
     UnknownInputError,
+    interrupt,
     node,
 )
 from piecework.core.events import CallFinished, CallStarted, Event, FanOutStarted, RunFinished, RunStarted
-from piecework.core.interrupts import ask
 from piecework.core.outcome import Done
 from tests.core.harness import within
 
@@ -105,7 +105,7 @@ async def test_a_run_is_named_and_its_facts_are_found_under_that_name(run: Calla
     store = MemoryStore()
     result = await within(AsyncRunner(store=store).run(ADD, a=1))
     facts = await store.read(result.run_id)
-    assert [fact.address for fact in facts] == ["sums/add", "sums/halve", ""]
+    assert [fact.address for fact in facts] == ["", "sums/add", "sums/halve", ""]
     other = await within(AsyncRunner(store=store).run(ADD, a=1))
     assert other.run_id != result.run_id
 
@@ -128,11 +128,11 @@ async def test_what_a_node_raises_is_raised(run: Callable[..., Any]) -> None:
 async def test_a_run_that_asks_is_paused_with_its_questions(run: Callable[..., Any]) -> None:
     @node(output_name="out")
     async def asks() -> object:
-        return ask("who?")
+        return interrupt("who?")
 
     @node(output_name="other")
     def asks_too() -> object:
-        return ask("why?")
+        return interrupt("why?")
 
     result = await run(Graph([asks, asks_too]))
     assert result.status == "paused"
@@ -331,7 +331,7 @@ def test_in_the_thread_of_a_call_a_synchronous_run_is_a_part_of_its_run(limit: i
     result = SyncRunner(max_concurrency=limit, store=store).run(Graph([outer], name="g"), a=1)
     assert result["outer"] == 5.5
     facts = asyncio.run(read(store, result.run_id))
-    assert facts == ["g/outer/sums[0]/add", "g/outer/sums[0]/halve", "g/outer", ""]
+    assert facts == ["", "g/outer/sums[0]/add", "g/outer/sums[0]/halve", "g/outer", ""]
 
 
 async def read(store: MemoryStore, run_id: str) -> list[str]:
@@ -347,9 +347,9 @@ def test_a_runner_with_settings_of_its_own_is_a_run_of_its_own() -> None:
 
     store = MemoryStore()
     result = SyncRunner(store=store, max_concurrency=1).run(Graph([outer], name="g"), a=1)
-    assert asyncio.run(read(store, result.run_id)) == ["g/outer", ""]
+    assert asyncio.run(read(store, result.run_id)) == ["", "g/outer", ""]
     (inner,) = inner_store._runs
-    assert asyncio.run(read(inner_store, inner)) == ["sums/add", "sums/halve", ""]
+    assert asyncio.run(read(inner_store, inner)) == ["", "sums/add", "sums/halve", ""]
 
 
 def test_values_that_the_caller_set_are_seen_in_a_synchronous_run() -> None:

@@ -1,26 +1,26 @@
-"""The store in memory: a run log, kept in order and apart."""
+"""The store in memory, beside what the storage contract asks of every store."""
 
 import asyncio
 
 from piecework import MemoryStore
 from piecework.core.fact import Fact
+from piecework.core.runs import Batch, Claim, RunStart, Tally
 
 
 def fact(address: str) -> Fact:
     return Fact("call", address)
 
 
-async def test_facts_are_read_in_the_order_they_were_appended() -> None:
-    store = MemoryStore()
-    await store.append("run", [fact("a"), fact("b")])
-    await store.append("run", [])
-    await store.append("run", [fact("c")])
-    assert [one.address for one in await store.read("run")] == ["a", "b", "c"]
+async def kept(store: MemoryStore, run_id: str, *addresses: str) -> Claim:
+    claim = await store.claim(RunStart(run_id=run_id, name="work"))
+    facts = [fact(address) for address in addresses]
+    await store.append(Batch(claim=claim, first=0, facts=facts, tally=Tally()))
+    return claim
 
 
 async def test_runs_are_kept_apart_and_one_that_nobody_recorded_is_empty() -> None:
     store = MemoryStore()
-    await asyncio.gather(*(store.append(f"run{index}", [fact(str(index))]) for index in range(5)))
+    await asyncio.gather(*(kept(store, f"run{index}", str(index)) for index in range(5)))
     for index in range(5):
         assert list(await store.read(f"run{index}")) == [fact(str(index))]
     assert list(await store.read("other")) == []
@@ -28,17 +28,15 @@ async def test_runs_are_kept_apart_and_one_that_nobody_recorded_is_empty() -> No
 
 async def test_what_was_read_does_not_change_afterwards() -> None:
     store = MemoryStore()
-    given = [fact("a")]
-    await store.append("run", given)
+    claim = await kept(store, "run", "a")
     read = await store.read("run")
-    given.append(fact("b"))
-    await store.append("run", [fact("c")])
+    await store.append(Batch(claim=claim, first=1, facts=[fact("b")], tally=Tally()))
     assert list(read) == [fact("a")]
-    assert list(await store.read("run")) == [fact("a"), fact("c")]
+    assert list(await store.read("run")) == [fact("a"), fact("b")]
 
 
 async def test_the_repr_says_how_much_it_holds() -> None:
     store = MemoryStore()
-    await store.append("one", [fact("a"), fact("b")])
-    await store.append("two", [fact("a")])
+    await kept(store, "one", "a", "b")
+    await kept(store, "two", "a")
     assert repr(store) == "MemoryStore(2 runs, 3 facts)"

@@ -1,4 +1,4 @@
-"""The command line: `piecework report`, `piecework run`, `piecework draw`.
+"""The command line: reports and graphs run and drawn, and runs that are kept resumed, shown, cancelled and removed.
 
 Thin: it reads options and calls the library. Results go to standard output, everything else to standard error.
 """

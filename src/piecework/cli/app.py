@@ -13,9 +13,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from piecework import PieceworkError, __version__
-from piecework.cli.errors import FailedError, MisuseError
+from piecework.cli.cancel import cancel
+from piecework.cli.errors import FailedError, MisuseError, StoppedError
 from piecework.cli.graphs import draw, run
+from piecework.cli.removal import prune, rm
 from piecework.cli.report import report
+from piecework.cli.resume import resume
+from piecework.cli.runs import runs
+from piecework.cli.show import show
 from piecework.cli.streams import leave_closed_pipe, say, settle
 from piecework.report import ReportError
 
@@ -42,35 +47,39 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: The words after the program's name; by default those of the process.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in words
     try:
         code = app(words, prog_name="piecework", standalone_mode=False) or 0
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        code = _INTERRUPTED
-    except BrokenPipeError:
-        code = leave_closed_pipe()
-    except FailedError as error:
-        code = _fail(str(error), _FAILED, debug="--debug" in words)
-    except (MisuseError, ReportError) as error:
-        code = _fail(str(error), _MISUSED, debug="--debug" in words)
-    except typer.TyperException as error:
-        code = _fail(f"{error.format_message().rstrip('.')}. Try 'piecework --help'.", _MISUSED, debug=False)
-    except Exception as error:
-        code = _fail(_described(error), _FAILED, debug="--debug" in words)
+    except StoppedError as stopped:
+        code = _ending(stopped.error, debug=debug)
+        say(stopped.advice)
+    except (Exception, KeyboardInterrupt) as error:
+        code = _ending(error, debug=debug)
     settle()
     sys.exit(code)
 
 
-def _fail(message: str, code: int, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    say(f"error: {message}")
-    return code
+def _ending(error: BaseException, *, debug: bool) -> int:
+    """Tell what ended a command, and return the exit code for that."""
+    match error:
+        case KeyboardInterrupt():
+            return _INTERRUPTED
+        case BrokenPipeError():
+            return leave_closed_pipe()
+        case typer.TyperException():
+            say(f"error: {error.format_message().rstrip('.')}. Try 'piecework --help'.")
+            return _MISUSED
+        case _:
+            if debug:
+                traceback.print_exception(error)
+            say(f"error: {_described(error)}")
+            return _MISUSED if isinstance(error, MisuseError | ReportError) else _FAILED
 
 
-def _described(error: Exception) -> str:
-    if isinstance(error, PieceworkError) and str(error):
+def _described(error: BaseException) -> str:
+    if isinstance(error, PieceworkError | FailedError | MisuseError) and str(error):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
@@ -96,6 +105,5 @@ def top(
         typer.echo(context.get_help())
 
 
-app.command()(report)
-app.command()(run)
-app.command()(draw)
+for command in (report, run, draw, resume, runs, show, cancel, rm, prune):
+    app.command()(command)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
-from itertools import islice
 from typing import Annotated
 
 import typer
 
-from piecework import Failure, Graph, PieceworkError, RunResult, SyncRunner, UnknownOutputError
-from piecework.cli.aside import printing_aside
-from piecework.cli.errors import FailedError, MisuseError
+from piecework import RunResult
 from piecework.cli.inputs import read_inputs
+from piecework.cli.keeping import NoStore, StoreUrl, keeping
+from piecework.cli.naming import new_run_id
 from piecework.cli.reference import find_graph
-from piecework.cli.results import as_json, as_text, described, failures
-from piecework.cli.streams import print_result, say
-from piecework.observe import CallFinished, Event, Failed
+from piecework.cli.running import perform, selected
+from piecework.cli.streams import print_result
+from piecework.observe import Observer
 
-__all__ = ("draw", "run")
-
-_FAILED = 1
-_MOST_FAILURES = 20
-"""How many failed items are told one by one."""
+__all__ = ("Debug", "Given", "Quiet", "draw", "run")
 
 Reference = Annotated[
     str,
@@ -34,6 +25,17 @@ Reference = Annotated[
         show_default=False,
     ),
 ]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="NAME=VALUE",
+        help="An input: JSON, or text where it is no JSON; @FILE takes it from a file. May be repeated.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell how much was run.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -44,102 +46,28 @@ def draw(graph: Reference, _debug: Debug = False) -> None:
 
 def run(
     graph: Reference,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="NAME=VALUE",
-            help="An input: JSON, or text where it is no JSON; @FILE takes it from a file. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    given: Given = None,
     select: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Print this output alone, and run only what it needs.", show_default=False),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell how much was run.")] = False,
+    store: StoreUrl = None,
+    no_store: NoStore = False,
+    quiet: Quiet = False,
     _debug: Debug = False,
 ) -> None:
     """Run a graph and print its outputs as JSON.
 
-    What its nodes print goes to standard error. Exit code 1 if a node or an item failed.
+    What its nodes print goes to standard error. Exit code 1 if a node or an item failed. The run is kept, call by call:
+    if it is interrupted or fails, 'piecework resume' runs only what is missing.
     """
-    found = find_graph(graph)
-    chosen = found if select is None else _selected(found, select)
+    chosen = selected(find_graph(graph), select)
     inputs = read_inputs(chosen, given or [])
-    calls = _Calls()
-    with _told(calls), printing_aside():
-        result = SyncRunner(observers=[calls]).run(chosen, inputs)
-    _print_outputs(result, select)
-    if not quiet:
-        say(str(calls))
-    if _tell_failures(result):
-        raise typer.Exit(_FAILED)
+    labels = {"command": "run", "reference": graph, "select": select or ""}
+    with keeping(store, nothing=no_store) as kept:
+        run_id = None if kept.store is None else new_run_id(kept.store, chosen.name or graph.rpartition(":")[2])
 
+        def start(observer: Observer) -> RunResult:
+            return kept.runner(observers=[observer], labels=labels).run(chosen, inputs, run_id=run_id)
 
-def _selected(graph: Graph, name: str) -> Graph:
-    try:
-        return graph.select(name)
-    except UnknownOutputError as error:
-        raise MisuseError(f"--select {name}: {error}") from None
-
-
-class _Calls:
-    """Counts the calls of a run, and remembers which of them failed; an observer."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._count = 0
-        self._failed = 0
-        self._last_failed: deque[CallFinished] = deque(maxlen=1000)  # Of a million failed items, none is asked for.
-
-    def on_event(self, event: Event) -> None:
-        if isinstance(event, CallFinished):
-            self._count += 1
-            if isinstance(event.outcome, Failed):
-                self._failed += 1
-                self._last_failed.append(event)
-
-    def blamed(self, error: BaseException) -> str:
-        """What a run raised, with the node that raised it first."""
-        for event in self._last_failed:
-            if isinstance(event.outcome, Failed) and event.outcome.error is error:
-                return f"node {event.call.target.name!r} failed at {event.call.address}: {described(error)}"
-        return str(error) if isinstance(error, PieceworkError) else described(error)
-
-    def __str__(self) -> str:
-        failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._count} call{'' if self._count == 1 else 's'}{failed}, {time.monotonic() - self._began:.1f} s"
-
-
-@contextmanager
-def _told(calls: _Calls) -> Generator[None]:
-    """What a run raises, as the one line that tells it."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # A node that exits ends the run, not the program as it likes.
-        raise FailedError(calls.blamed(error)) from error
-
-
-def _print_outputs(result: RunResult, select: str | None) -> None:
-    if result.interrupts:
-        raise FailedError(f"the run waits for {len(result.interrupts)} answers, which cannot be given here.")
-    if select is None:
-        print_result(as_json(result.values))
-    elif select in result:
-        print_result(as_text(result[select]))
-    else:
-        raise FailedError(f"the run made no {select!r}.")
-
-
-def _tell_failures(result: RunResult) -> bool:
-    """Say which items failed, each once although it stands in every output of its node; whether there are any."""
-    found: dict[int, tuple[str, Failure]] = {}
-    for path, failure in failures(result.values):
-        found.setdefault(id(failure), (path, failure))
-    for path, failure in islice(found.values(), _MOST_FAILURES):
-        say(f"error: {path} failed: {described(failure.error)}")
-    if len(found) > _MOST_FAILURES:
-        say(f"error: {len(found) - _MOST_FAILURES} more items failed")
-    return bool(found)
+        perform(start, kept, run_id, graph, select=select, quiet=quiet)

@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -21,9 +21,9 @@ from piecework import Graph, MissingInputError, UnknownInputError
 from piecework.cli.annotations import Taker, is_text, takers, without_none, written
 from piecework.cli.errors import MisuseError
 from piecework.dataflow import check_inputs
-from piecework.errors import graph_label, listed
+from piecework.wording import graph_label, listed
 
-__all__ = ("read_inputs",)
+__all__ = ("read_inputs", "read_value")
 
 _PATHS = (Path, PurePath)
 
@@ -38,8 +38,13 @@ class _NotBuiltError(Exception):
     """Something in an annotation is a class that nobody here knows how to make."""
 
 
-def read_inputs(graph: Graph, words: Sequence[str]) -> dict[str, object]:
+def read_inputs(graph: Graph, words: Sequence[str], *, wanted: Literal["all", "some"] = "all") -> dict[str, object]:
     """Return the inputs for a run of `graph` out of words of the form `name=value`.
+
+    Args:
+        graph: What is to be run.
+        words: What was typed.
+        wanted: Whether the run needs all its inputs, or has some on record already.
 
     Raises:
         MisuseError: A word has another form, a name is given twice, is unknown or missing, a file cannot be read, or a
@@ -53,15 +58,30 @@ def read_inputs(graph: Graph, words: Sequence[str]) -> dict[str, object]:
         if name in given:
             raise MisuseError(f"-i {name} is given twice. Give it once; a JSON list holds several values.")
         given[name] = text
-    _check_names(graph, given)
-    return {name: _value(name, _content(name, text), graph) for name, text in given.items()}
+    _check_names(graph, given, wanted)
+    return {name: _value(name, _content(f"-i {name}", text), graph) for name, text in given.items()}
 
 
-def _check_names(graph: Graph, given: Mapping[str, str]) -> None:
+def read_value(option: str, text: str) -> object:
+    """Return what a text stands for where nothing says of which type it is to be: JSON, or text.
+
+    Raises:
+        MisuseError: A file that it names cannot be read.
+    """
+    content = _content(option, text)
+    try:
+        return cast("object", _parsed(content))
+    except (ValueError, RecursionError):
+        return content
+
+
+def _check_names(graph: Graph, given: Mapping[str, str], wanted: Literal["all", "some"]) -> None:
     """Say what the library says about missing and unknown inputs in terms of the command line."""
     try:
         check_inputs(graph, given)
     except MissingInputError as error:
+        if wanted == "some":
+            return
         raise MisuseError(" ".join(_missing(name, nodes) for name, nodes in error.needed_by.items())) from None
     except UnknownInputError as error:
         raise MisuseError(" ".join(_unknown(graph, name, error) for name in error.names)) from None
@@ -82,21 +102,21 @@ def _unknown(graph: Graph, name: str, error: UnknownInputError) -> str:
     return f"{label} has no input {name!r}; {known}.{hint}"
 
 
-def _content(name: str, text: str) -> str:
+def _content(option: str, text: str) -> str:
     """The text that a value stands for, itself or the content of a file."""
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
     if text == "@":
-        raise MisuseError(f"-i {name}=@ names no file. Write @path/to/file, or @@ for a value that begins with @.")
+        raise MisuseError(f"{option}=@ names no file. Write @path/to/file, or @@ for a value that begins with @.")
     path = Path(text[1:])
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MisuseError(f"-i {name}: file {str(path)!r} is not text in UTF-8.") from None
+        raise MisuseError(f"{option}: file {str(path)!r} is not text in UTF-8.") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise MisuseError(
-            f"-i {name}: file {str(path)!r} cannot be read: {why}. (For a value that begins with @, write @@.)"
+            f"{option}: file {str(path)!r} cannot be read: {why}. (For a value that begins with @, write @@.)"
         ) from None
 
 

@@ -21,7 +21,7 @@ from piecework import Graph
 from piecework.cli.aside import printing_aside
 from piecework.cli.errors import MisuseError
 from piecework.dataflow import Node
-from piecework.errors import did_you_mean, listed
+from piecework.wording import did_you_mean, listed
 
 __all__ = ("find_graph",)
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from piecework.cli.progress import choose_style, progress, tokens_line
-from piecework.cli.streams import print_result, say
-from piecework.report import (
-    DEFAULT_SECTION_COUNT,
-    ExtractiveWriter,
-    Report,
-    Writer,
-    models,
-    read_library,
-    read_material,
-    write_report,
+from piecework import RunResult
+from piecework.cli.keeping import Keeping, NoStore, StoreUrl, keeping
+from piecework.cli.naming import new_run_id
+from piecework.cli.orders import EXTRACTIVE, ReportOrder
+from piecework.cli.reporting import (
+    Authorship,
+    check_output,
+    deliver,
+    hush_libraries,
+    model_name,
+    open_writer,
+    write,
 )
-from piecework.report.delivery import write_whole
-from piecework.report.sources import Skipped
+from piecework.cli.streams import say
+from piecework.observe import Observer
+from piecework.report import DEFAULT_CONCURRENCY, DEFAULT_SECTION_COUNT, models, report_generator
 
 __all__ = ("report",)
 
-_EXTRACTIVE = "extractive"
 _FAILED = 1
 
 
@@ -51,106 +51,59 @@ def report(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds a model may be silent before its request counts as hung.")
     ] = models.DEFAULT_TIMEOUT,
+    store: StoreUrl = None,
+    no_store: NoStore = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings and errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Write a cited report on a topic: from local sources, or from what a language model knows."""
-    _check_output(output)
-    name = _model_name(model)
+    """Write a cited report on a topic: from local sources, or from what a language model knows.
+
+    The run is kept, section by section: if it is interrupted or fails, 'piecework resume' writes only what is missing.
+    """
+    check_output(output)
+    name = model_name(model)
     if not debug:
-        _hush_libraries()
-    writer, skipped = _writer(name, source or [], leave_out=[output] if output else [], timeout=timeout)
-    for skip in skipped:
+        hush_libraries()
+    who = open_writer(name, source or [], leave_out=[output] if output else [], timeout=timeout)
+    for skip in who.skipped:
         say(f"warning: skipped {skip}")
-    if not quiet:
-        say(_who_writes(name, chosen=model is not None))
-    with progress(choose_style(quiet=quiet)) as shown:
-        written = write_report(topic, writer, section_count=sections, observers=[shown])
-    for warning in _warnings(written, wanted=sections, has_sources=bool(source)):
-        say(f"warning: {warning}")
-    # Without a model its module, which needs an extra, is not even loaded.
-    if name is not None and isinstance(writer, models.ModelWriter) and not quiet:
-        say(tokens_line(writer.usage.input_tokens, writer.usage.output_tokens))
-    _deliver(written.text, output)
+    order = ReportOrder(
+        topic=topic,
+        model=EXTRACTIVE if name is None else str(name),
+        sources=tuple(map(str, source or ())),
+        folder=str(Path.cwd()),
+        fingerprint=who.fingerprint,
+        sections=sections,
+        output=_place(output),
+        timeout=timeout,
+    )
+    with keeping(store, nothing=no_store) as kept:
+        if not quiet:
+            say(str(who) + ("" if name is None or model is not None else _why_this_one(name)))
+        _write(kept, order, who, output, quiet=quiet)
+
+
+def _write(kept: Keeping, order: ReportOrder, who: Authorship, output: Path | None, *, quiet: bool) -> None:
+    run_id = None if kept.store is None else new_run_id(kept.store, "report")
+    inputs: Mapping[str, object] = {"topic": order.topic, "section_count": order.sections}
+
+    def perform(observer: Observer) -> RunResult:
+        runner = kept.runner(observers=[observer], labels=order.labels(), max_concurrency=DEFAULT_CONCURRENCY)
+        return runner.run(report_generator(who.writer), inputs, run_id=run_id)
+
+    with kept.advised(run_id):
+        written = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
+        deliver(written.text, output)
     if written.gaps:
+        if run_id is not None:
+            say(kept.advice(run_id))
         raise typer.Exit(_FAILED)
 
 
-def _hush_libraries() -> None:
-    """Keep from the display what clients log and warn of: it is for programmers, and their errors are told."""
-    logging.captureWarnings(True)
-    logging.getLogger().addHandler(logging.NullHandler())
+def _place(output: Path | None) -> str | None:
+    """Where the report goes, if that is a place where it could be written again: a pipe or a device is none."""
+    return os.path.abspath(output) if output is not None and (output.is_file() or not output.exists()) else None
 
 
-def _check_output(output: Path | None) -> None:
-    if output is None or (output.exists() and not output.is_file() and not output.is_dir()):
-        return
-    folder = Path(os.path.realpath(output)).parent
-    if output.is_dir():
-        what = "is a folder"
-    elif not folder.is_dir():
-        what = "is in a folder that does not exist"
-    elif not os.access(folder, os.W_OK):
-        what = "is in a folder that cannot be written to"
-    else:
-        return
-    raise typer.BadParameter(f"{str(output)!r} {what}. Name a file to write", param_hint="-o")
-
-
-def _model_name(named: str | None) -> models.ModelName | None:
-    """Return the model that writes, or None where the sources are quoted."""
-    if named is None:
-        return models.choose_model()
-    return None if named.strip().lower() == _EXTRACTIVE else models.read_model_name(named)
-
-
-def _writer(
-    name: models.ModelName | None, source: Sequence[Path], *, leave_out: Sequence[Path], timeout: float
-) -> tuple[Writer, Sequence[Skipped]]:
-    """Return who writes, and what could not be read for it."""
-    if name is not None:
-        chat = models.open_model(name, timeout=timeout)
-        if not source:
-            return models.ModelWriter(chat), ()
-        material = read_material(source, leave_out=leave_out)
-        return models.ModelWriter(chat, material), material.skipped
-    if not source:
-        keys = " or ".join(one.key for one in models.PROVIDERS.values() if one.key)
-        raise typer.BadParameter(
-            f"there are no sources and no model. Name sources with --source, or a model with --model, or set {keys}"
-        )
-    library = read_library(source, leave_out=leave_out)
-    return ExtractiveWriter(library), library.skipped
-
-
-def _who_writes(name: models.ModelName | None, *, chosen: bool) -> str:
-    if name is None:
-        return "extractive report: no language model is used, all sentences are quoted from the sources"
-    return f"{name} writes" + ("" if chosen else f", since {name.provider.key} is set; --model names another")
-
-
-def _warnings(report: Report, *, wanted: int, has_sources: bool) -> Iterator[str]:
-    planned = len(report.sections) + len(report.gaps)
-    if planned < wanted:
-        yield f"the plan has {planned} of {wanted} sections on this topic"
-    for gap in report.gaps:
-        yield f"section {gap.title!r} is missing: {gap.reason}"
-    for section in report.sections:
-        if section.removed:
-            many = "citations that name" if section.removed > 1 else "citation that names"
-            yield f"section {section.title!r}: took out {section.removed} {many} no passage given to it"
-        if has_sources and not section.citations:
-            yield f"section {section.title!r} cites nothing from the sources"
-        if not section.complete:
-            yield f"section {section.title!r} ends early: the model did not come to its end"
-
-
-def _deliver(text: str, output: Path | None) -> None:
-    if output is None:
-        print_result(text)
-        return
-    try:
-        write_whole(output, text)
-    except OSError:
-        print_result(text)  # It may have been paid for.
-        raise
+def _why_this_one(name: models.ModelName) -> str:
+    return f", since {name.provider.key} is set; --model names another"

@@ -21,7 +21,7 @@ import msgspec
 
 from piecework import Failure
 
-__all__ = ("as_json", "as_text", "described", "failures")
+__all__ = ("as_json", "as_text", "described", "failures", "fields_of", "items_of", "leaf")
 
 _BUILT_IN = (
     bytes,
@@ -75,9 +75,9 @@ def _plain(value: object, above: frozenset[int]) -> object:
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     inside = above | {id(value)}
-    fields, items = _fields(value), _items(value)
+    fields, items = fields_of(value), items_of(value)
     if (fields is None and items is None) or id(value) in above:  # One thing, or something that contains itself.
-        return _leaf(value)
+        return leaf(value)
     if fields is None:
         return [_plain(item, inside) for item in items or ()]
     plain: dict[str, object] = {}
@@ -89,8 +89,8 @@ def _plain(value: object, above: frozenset[int]) -> object:
     return plain
 
 
-def _fields(value: object) -> Mapping[object, object] | None:
-    """The parts of a mapping or record."""
+def fields_of(value: object) -> Mapping[object, object] | None:
+    """Return the parts of a mapping or record by name; None for anything else."""
     if isinstance(value, Failure):
         return {"error": described(value.error), "item": value.index, "attempts": value.attempts}
     if isinstance(value, Mapping):
@@ -105,8 +105,8 @@ def _fields(value: object) -> Mapping[object, object] | None:
     return None
 
 
-def _items(value: object) -> list[object] | None:
-    """The items of a list, tuple or set; those of a set in the same order every time."""
+def items_of(value: object) -> list[object] | None:
+    """Return the items of a list, tuple or set, those of a set in the same order every time; None for anything else."""
     if isinstance(value, list | tuple):
         return list(cast("list[object]", value))
     if not isinstance(value, set | frozenset):
@@ -118,7 +118,8 @@ def _items(value: object) -> list[object] | None:
         return sorted(unordered, key=repr)
 
 
-def _leaf(value: object) -> object:
+def leaf(value: object) -> object:
+    """Return a value that has no parts in terms that JSON knows."""
     if isinstance(value, _BUILT_IN):
         return cast("object", msgspec.to_builtins(value))
     return str(value) if isinstance(value, PurePath) else repr(value)

@@ -163,7 +163,9 @@ def _finished(standing: Standing, event: CallFinished, now: float) -> Standing:
         entries = tuple(Entry(title or f"section {number}") for number, title in enumerate(titles, start=1))
         return replace(standing, stage="writing", planned=now, entries=entries)
     index = _index(standing, event)
-    if index is None or standing.entries[index].state != "writing":
+    # What is on record from before was not started in this run.
+    expected: State = "waiting" if event.recorded else "writing"
+    if index is None or standing.entries[index].state != expected:
         return standing
     return _with_entry(standing, index, _entry_ended(standing.entries[index], outcome, now))
 
@@ -212,7 +214,7 @@ def _told(entry: Entry) -> str:
     """Return the line that tells an entry's new state."""
     elapsed = "" if entry.began is None or entry.ended is None else duration(entry.ended - entry.began)
     if entry.state == "done":
-        return f"done: {entry.title} ({elapsed}, {counted(entry.words, 'word')})"
+        return f"done: {entry.title} ({elapsed or 'before'}, {counted(entry.words, 'word')})"
     if entry.state == "failed":
         return f"failed: {entry.title} ({elapsed}): {entry.reason}"
     return f"{entry.state}: {entry.title} ({elapsed})" if elapsed else f"{entry.state}: {entry.title}"

@@ -6,18 +6,23 @@ its address is spelled only when somebody asks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Site", "Slot", "Target", "place")
+__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
 
 Slot: TypeAlias = Literal["none", "held", "lent"]
 """A call's slot: not needed or not there, held, or lent while the call waits for its children."""
+
+
+_ESCAPED = re.compile("[%/\\[\\]@?\\x00-\\x1f\\ud800-\\udfff]")
+"""What a key must not hold: what has a meaning in addresses, and what cannot be stored as text."""
 
 
 class Target(Struct, frozen=True, eq=False):
@@ -91,6 +96,19 @@ class Site(Struct, frozen=True, eq=False):
     name: str
     """The name of their address segments."""
 
+    shared: Shared | None = None
+    """The arguments that all of them are given alike, where there are some and the run has a store."""
+
+
+class Shared(Struct, frozen=True, eq=False):
+    """Arguments that many calls have in common, so that they are looked at once."""
+
+    names: frozenset[str]
+    """What they are called."""
+
+    digest: bytes
+    """Stands for all of them together."""
+
 
 class Call(Struct, eq=False):
     """One call of a target at one address."""
@@ -103,6 +121,15 @@ class Call(Struct, eq=False):
 
     turn: int | None = None
     """Its super-step or cycle round, where there are several."""
+
+    inputs: bytes | None = None
+    """The digest of those of its arguments that `given` does not hold; made where the run has a store."""
+
+    given: bytes | None = None
+    """Its arguments, encoded, where they are small enough to be kept."""
+
+    began: float = 0.0
+    """When its function started, by `time.perf_counter`; noted where the run has a store."""
 
     slot: Slot = "none"
     """Whether it holds a slot of the run's concurrency limit."""
@@ -126,7 +153,12 @@ class Call(Struct, eq=False):
         when a second node is added to the graph.
         """
         site = self.site
-        own = place(f"{site.frame}/{site.name}", self.item, self.turn)
+        if self.turn is None and self.item is None:
+            own = f"{site.frame}/{site.name}"
+        elif self.turn is None and type(self.item) is int:
+            own = f"{site.frame}/{site.name}[{self.item}]"
+        else:
+            own = place(f"{site.frame}/{site.name}", self.item, self.turn)
         return own if site.target.name == site.name else f"{own}/{site.target.name}"
 
     @property
@@ -166,7 +198,16 @@ class Live(Struct, eq=False):
 
 
 def place(path: str, item: int | str | None, turn: int | None = None) -> str:
-    """An address whose last segment has this key and turn."""
+    """An address whose last segment has this key and turn.
+
+    In a key that is text, characters that have a meaning in addresses are escaped, and one that could be taken for a
+    number is marked.
+    """
     if item is not None:
-        path = f"{path}[{item}]"
+        path = f"{path}[{item if type(item) is int else _escaped(str(item))}]"
     return path if turn is None else f"{path}@{turn}"
+
+
+def _escaped(key: str) -> str:
+    text = _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", key)
+    return f"%{text}" if text.isdecimal() else text

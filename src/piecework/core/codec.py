@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 import msgspec
 
 from piecework.core.guests import guest_by_tag, guest_by_type
-from piecework.core.kinds import BUILT_IN, Kind
+from piecework.core.kinds import BUILT_IN, Kind, expect, expect_dict
 from piecework.core.raised import Raised
 from piecework.core.records import record_kind, tag_of
 from piecework.errors import CodecError, Failure
 
-__all__ = ("FORMAT", "Codec")
+__all__ = ("FORMAT", "Codec", "Foreign", "digest_of")
 
 FORMAT = 1
 """The format's version: the extension code of `[tag, parts]`. A format that reads otherwise takes another code."""
@@ -45,6 +46,42 @@ Trail: TypeAlias = "tuple[Trail, str, object] | None"
 """The way to a part of a value: the way to what holds it, and how a step is written. It is joined for errors only."""
 
 
+def _make_failure(parts: object) -> Failure:
+    told = expect_dict(parts)
+    error = told["error"]
+    if not isinstance(error, BaseException):
+        raise CodecError("stored bytes hold a failure without its exception.")
+    return Failure(error, expect(told["index"], int), expect(told["attempts"], int))
+
+
+_FAILURE = Kind(
+    tag_of(Failure),
+    lambda failure: {"error": failure.error, "index": failure.index, "~attempts": failure.attempts},
+    _make_failure,
+    "told",
+)
+"""How often an item was tried does not count in a digest: the same failure, tried again, is the same input."""
+
+
+def digest_of(data: bytes) -> bytes:
+    """16 bytes that stand for these."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+class Foreign(msgspec.Struct, frozen=True):
+    """What a value of a type that is not registered here was made of."""
+
+    tag: str
+    """The type's name."""
+
+    parts: object
+    """What it was taken apart into."""
+
+
+_TAGGED = 2
+"""How many parts make a tagged value: the tag, and what it stands for."""
+
+
 class Codec:
     """Encodes values whose types are built in or registered."""
 
@@ -55,7 +92,7 @@ class Codec:
         self._raised = Raised()
         self._tags[self._raised.kind.tag] = self._raised.kind
         self._decoder = msgspec.msgpack.Decoder(ext_hook=self._raise_up)
-        self.register(Failure)
+        self._kinds[Failure] = self._tags[_FAILURE.tag] = _FAILURE
 
     def register(self, *types: type[Any]) -> None:
         """Let instances of these dataclasses, NamedTuples, Structs, enums, exceptions or pydantic models through.
@@ -110,10 +147,70 @@ class Codec:
         does: 1 and True, 0.0 and -0.0, `Decimal("1.0")` and `Decimal("1.00")`.
         """
         try:
-            encoded = self._carefully(value, canonical=True)
+            encoded = self._canonically(value)
         except CodecError:
             return None
-        return hashlib.blake2b(encoded, digest_size=16).digest()
+        return digest_of(encoded)
+
+    def encode_arguments(self, arguments: Mapping[str, object], *, apart: Collection[str] = ()) -> bytes:
+        """A call's arguments as bytes that are the same for the same arguments; one that cannot be encoded is left out.
+
+        Args:
+            arguments: By name.
+            apart: Those of them to be left out.
+        """
+        if apart:
+            arguments = {name: value for name, value in arguments.items() if name not in apart}
+        if len(arguments) > 1:
+            arguments = dict(sorted(arguments.items()))
+        try:
+            if _PLAIN.issuperset(map(type, arguments.values())):
+                return _pack(arguments)
+        except (UnicodeEncodeError, OverflowError):
+            pass  # They are not as plain as they look.
+        return self._encode_what_can_be(arguments)
+
+    def _encode_what_can_be(self, arguments: Mapping[str, object]) -> bytes:
+        try:
+            return self._canonically(dict(arguments))
+        except CodecError:
+            kept: dict[str, msgspec.Raw] = {}
+            for name, value in arguments.items():
+                with suppress(CodecError):
+                    kept[name] = msgspec.Raw(self._canonically(value))
+            return _pack(kept)
+
+    def peek(self, data: bytes) -> object:
+        """The value that was encoded, for looking at: what is of a type that is not registered is a `Foreign`.
+
+        Raises:
+            CodecError: The bytes are not an encoded value.
+        """
+        try:
+            return msgspec.msgpack.decode(data, ext_hook=self._peeked)
+        except CodecError:
+            raise
+        except Exception as error:
+            raise CodecError(f"stored bytes cannot be read: {error!r}") from error
+
+    def _peeked(self, code: int, data: memoryview) -> object:
+        try:
+            return self._raise_up(code, data)
+        except CodecError:
+            told = msgspec.msgpack.decode(data, ext_hook=self._peeked) if code == FORMAT else None
+            if not isinstance(told, list) or len(cast("list[object]", told)) != _TAGGED:
+                raise
+            tag, parts = cast("list[object]", told)
+            return Foreign(str(tag), parts)
+
+    def _canonically(self, value: object) -> bytes:
+        """The value as bytes that do not depend on the order of dicts; of all but odd texts and ints in one go."""
+        try:
+            return _pack(_Lowering(self._kind, _PLAIN, canonical=True).lower(value, None))
+        except (UnicodeEncodeError, OverflowError):
+            return self._carefully(value, canonical=True)
+        except RecursionError as error:
+            raise _too_deep(value) from error
 
     def _carefully(self, value: object, *, canonical: bool) -> bytes:
         """The value as bytes, with a look at each int and str, and for a digest with dicts in an order of their own."""

@@ -52,6 +52,9 @@ class CallFinished(Struct, frozen=True):
     outcome: Outcome
     """How."""
 
+    recorded: bool = False
+    """Whether that was on record from before: the function did not run, and no `CallStarted` was told."""
+
 
 class RunFinished(Struct, frozen=True):
     """The run ended."""

@@ -6,18 +6,19 @@ A scope performs it. Item 100,000 costs what the first did: nothing here looks a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
-from piecework.core.call import Call, Owner, Site, Target, place
-from piecework.core.feed import Feed
+from piecework.core.call import Call, Owner, Shared, Site, Target, place
+from piecework.core.feed import Feed, Recording
 from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import FanOut, Items, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
-from piecework.errors import NodeCancelledError
+from piecework.errors import ItemKeyError, NodeCancelledError
 
 __all__ = ("Fan", "Nester")
 
@@ -30,10 +31,19 @@ AHEAD = 1000
 _DROPPED = object()
 
 
+def key_fault(key: object, taken: Collection[object]) -> str:
+    """Why something cannot be an item's key; empty where it can."""
+    if type(key) is not str and type(key) is not int:
+        return "is neither text nor a number"
+    return "is that of another item too" if key in taken else ""
+
+
 class Fan(Group):
     """A fan-out being performed."""
 
-    def __init__(self, run: Run, outer: Group | None, frame: str, action: FanOut, nest: Nester) -> None:
+    def __init__(
+        self, run: Run, outer: Group | None, frame: str, action: FanOut, nest: Nester, *, shared: Shared | None
+    ) -> None:
         """Prepare a fan-out's lanes: threads for a blocking target, tasks for anything else."""
         super().__init__(run, outer)
         self._action = action
@@ -45,7 +55,8 @@ class Fan(Group):
         self._dropped = False
         self._questions: list[Question] = []
         self._sink = action.sink
-        self._site = self._placed_site(frame)
+        self._keys: set[str | int] = set()
+        self._site = self._placed_site(frame, shared)
         self._pool = self._make_pool()
         self.lanes = [self._pool]
         self._feed = self._make_feed(action.items)
@@ -85,36 +96,56 @@ class Fan(Group):
             if self._feed is not None and self._feed.error is not None:
                 self._broken(self._feed.error)
             return None
-        index = self._pulled
+        index: int = self._pulled
         self._pulled = index + 1
+        key: int | str | None = index if self._action.key is None else self._key(index, kwargs)
+        if key is None:
+            return None
         if self._sink is None:
             self._results.append(None)
         if self._site is not None:
-            return self._call(Call(self._site, index), kwargs)
-        return self._plan(index, kwargs)
+            return self._call(index, Call(self._site, key), kwargs)
+        return self._plan(index, key, kwargs)
+
+    def _key(self, index: int, kwargs: Mapping[str, object]) -> int | str | None:
+        """An item's key by the user's function; None, and the fan-out fails, where that gives none."""
+        assert self._action.key is not None
+        try:
+            key = self._action.key(kwargs)
+        except Exception as error:
+            with suppress(Exception):  # An exception may refuse attributes.
+                error.add_note(f"raised by the key= function of '{self._action.name}' for item {index}")
+            self.fail_soon(Failed(error, item=index))
+            return None
+        fault = key_fault(key, self._keys)
+        if fault:
+            self.fail_soon(Failed(ItemKeyError(node=self._action.name, index=index, key=key, fault=fault), item=index))
+            return None
+        self._keys.add(key)
+        return key
 
     def _emptied(self) -> None:
         """The last lane is gone: if the items are too, this is the end."""
         if not self._exhausted or self.ending:
             return
         if self._questions:
-            self.finish(Paused(tuple(self._questions)))
+            self.finish(Paused(tuple(self._questions), self._results))
         elif self._dropped:
             self.finish(Done([value for value in self._results if value is not _DROPPED]))
         else:
             self.finish(Done(self._results))
 
-    async def _call(self, call: Call, kwargs: Mapping[str, object]) -> None:
+    async def _call(self, index: int, call: Call, kwargs: Mapping[str, object]) -> None:
         outcome = await self._invoke(call, kwargs)
         if type(outcome) is Done and self._sink is None:
-            self._results[call.item] = outcome.value  # type: ignore[index]  # A fan-out's items are numbered.
+            self._results[index] = outcome.value
         else:
-            self._take(call.item, outcome)  # type: ignore[arg-type]
+            self._take(index, outcome)
 
-    async def _plan(self, index: int, kwargs: Mapping[str, object]) -> None:
+    async def _plan(self, index: int, key: int | str, kwargs: Mapping[str, object]) -> None:
         make_plan = self._action.body
         assert not isinstance(make_plan, Target)
-        outcome = await self._nest(make_plan(kwargs), place(self._path, index), self)
+        outcome = await self._nest(make_plan(kwargs), place(self._path, key), self)
         if isinstance(outcome, Failed):
             with suppress(Exception):
                 outcome.error.add_note(f"in item {index} of '{self._action.name}'")
@@ -125,6 +156,10 @@ class Fan(Group):
         action = self._action
         if isinstance(outcome, Paused):
             self._questions.extend(outcome.questions)
+            if self._sink is not None:
+                self._sink.put(index, outcome)
+            else:
+                self._results[index] = outcome
         elif isinstance(outcome, Failed) and action.on_error == "raise":
             self.fail_soon(Failed(outcome.error, outcome.attempts, index))
         elif self._sink is not None:
@@ -139,7 +174,17 @@ class Fan(Group):
             self._dropped = True
 
     def _make_feed(self, items: Items) -> Feed | None:
-        return Feed(items, self._width() or AHEAD, self) if isinstance(items, AsyncIterator) else None
+        """What reads the items ahead: those that must be awaited, and those to be recorded as they are pulled."""
+        journal, width = self.run.door.journal, self._width() or AHEAD
+        if self._action.size is None and journal.keeps:
+            blocks = self._site is not None and self._site.target.blocking
+            recording = Recording(
+                partial(journal.pulled, self._path, self._site),
+                self.run.policy.grace,
+                self.run.executor.thread if blocks else None,
+            )
+            return Feed(items, width, self, recording=recording)
+        return Feed(items, width, self) if isinstance(items, AsyncIterator) else None
 
     def _puller(self, items: Items) -> Callable[[], Mapping[str, object] | None]:
         """What gives the next item, or None when none is there now."""
@@ -154,12 +199,12 @@ class Fan(Group):
         limits = (self.run.policy.max_concurrency, self._action.max_concurrency, unsized)
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _placed_site(self, frame: str) -> Site | None:
+    def _placed_site(self, frame: str, shared: Shared | None) -> Site | None:
         action, executor = self._action, self.run.executor
         if not isinstance(action.body, Target):
             return None
         target = action.body if executor.here else executor.place(action.body)
-        return Site(self, target, frame, action.name)
+        return Site(self, target, frame, action.name, shared)
 
     def _make_pool(self) -> Pool | ThreadPool:
         width = self._width()

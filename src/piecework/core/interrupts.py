@@ -6,11 +6,13 @@ Answers are facts of the run's log.
 
 from __future__ import annotations
 
-from piecework.core.current import CURRENT
-from piecework.core.outcome import Question
-from piecework.errors import InternalError
+from typing import Any, Protocol, TypeAlias, cast
 
-__all__ = ("Interruption", "ask")
+from piecework.core.current import CURRENT
+from piecework.core.outcome import Done, Question
+from piecework.errors import OutsideRunError
+
+__all__ = ("Interruption", "interrupt")
 
 
 class Interruption(BaseException):
@@ -23,18 +25,44 @@ class Interruption(BaseException):
         """What was asked."""
 
 
-def ask(value: object) -> object:
-    """Ask something from inside a call, which pauses until there is an answer.
+Answer: TypeAlias = Any
+"""Whatever the question was answered with."""
 
-    The question's id is the call's address and the number of the question in it, so it is the same on every resume.
+
+class _Answers(Protocol):
+    """What an answer is had from: the run."""
+
+    def answer(self, question: str) -> Done | None:
+        """The answer to a question, where there is one."""
+        ...
+
+
+def interrupt(value: object) -> Answer:
+    """Ask something from inside a node, which pauses until somebody answers.
+
+    The run goes on with whatever else it can, then ends as paused, and its result has the question. Resumed with an
+    answer, the function starts again from its beginning, and this call returns the answer. Works in mapped nodes and in
+    nested graphs, on the loop and on threads.
+
+    Args:
+        value: What is asked; the store must be able to keep it.
+
+    Returns:
+        The answer. Its question's id is the call's address and the number of the question in that call, so several
+        questions of one call are answered in the order in which they are asked.
 
     Raises:
-        Interruption: There is no answer yet.
-        InternalError: Called outside of any call.
+        OutsideRunError: Called outside of any running node.
     """
     call = CURRENT.get()
     if call is None:
-        raise InternalError("a question was asked outside of any call.")
+        raise OutsideRunError(
+            "interrupt() asks from inside a node, and no node runs here: call it in a node's function."
+        )
     live = call.living()
     live.asked += 1
-    raise Interruption((Question(f"{call.address}?{live.asked}", value),))
+    question = f"{call.address}?{live.asked}"
+    answer = cast("_Answers", call.site.owner.run).answer(question)
+    if answer is not None:
+        return answer.value
+    raise Interruption((Question(question, value),))

@@ -1,6 +1,6 @@
 """The one door: every call of every front end passes here.
 
-recorded? -> cache -> limits -> attempts -> journal -> event. Lanes await it on the loop, inside the one asyncio task
+recorded? -> limits -> attempts -> journal -> event. Lanes await it on the loop, inside the one asyncio task
 that a call runs in, so that `asyncio.timeout` and `TaskGroup` in user code hold on to the right one; worker threads
 drive the same coroutine. It decides nothing about what runs next.
 """
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
+from time import perf_counter
 from typing import cast
 
 from piecework.core.call import Call, Children, Target
@@ -32,7 +33,7 @@ MOST_NOTES = 10
 class Door:
     """What every call of a run passes."""
 
-    __slots__ = ("_open", "_silent", "emit", "journal", "limiter")
+    __slots__ = ("_silent", "emit", "journal", "limiter")
 
     def __init__(self, journal: Journal, limiter: Limiter | None, emit: Callable[[Event], None] | None) -> None:
         """Make the door of a run.
@@ -45,18 +46,19 @@ class Door:
         self.journal = journal
         self.limiter = limiter
         self.emit = emit
-        self._open = limiter is None and not journal.keeps
-        """Whether no call ever has to wait here."""
         self._silent = emit is None and not journal.keeps
         """Whether nobody is told of a call."""
 
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
+        journal = self.journal
+        if journal.keeps and (known := journal.known(call, kwargs)) is not None:
+            return self._tell_known(call, known)
         limiter = self.limiter
-        if not (self._open or self._lets_in(call)):
-            await self._admit(call)
-        if self.emit is not None:
-            self.emit(CallStarted(call))
+        if limiter is not None and not self._lets_in(call, limiter):
+            await self._admit(call, limiter)
+        if not self._silent:
+            self._tell_start(call)
         try:
             outcome = await attempt(call, kwargs)
             if call.live is not None and call.live.children is not None:
@@ -67,31 +69,36 @@ class Door:
             raise
         finally:
             if limiter is not None:
-                if call.slot == "held":
-                    limiter.release()
-                call.slot = "none"
+                self._give_back(call, limiter)
         if self._silent and type(outcome) is Done:
             return outcome
-        return self._record(call, outcome)
+        outcome = self._record(call, outcome)
+        if journal.waits:
+            await journal.settled()
+        return outcome
 
-    def _lets_in(self, call: Call) -> bool:
+    def _tell_start(self, call: Call) -> None:
+        call.began = perf_counter()
+        if self.emit is not None:
+            self.emit(CallStarted(call))
+
+    def _give_back(self, call: Call, limiter: Limiter) -> None:
+        if call.slot == "held":
+            limiter.release()
+        call.slot = "none"
+
+    def _lets_in(self, call: Call, limiter: Limiter) -> bool:
         """Take a slot for the call if nothing has to be waited for."""
-        if self.journal.crowded:
+        if not limiter.try_acquire():
             return False
-        if self.limiter is not None:
-            if not self.limiter.try_acquire():
-                return False
-            call.slot = "held"
+        call.slot = "held"
         return True
 
-    async def _admit(self, call: Call) -> None:
-        """Wait until the writer has caught up and there is a slot."""
+    async def _admit(self, call: Call, limiter: Limiter) -> None:
+        """Wait until there is a slot."""
         while True:
             try:
-                if self.journal.crowded:
-                    await self.journal.room()
-                if self.limiter is not None:
-                    await take(call, self.limiter)
+                await take(call, limiter)
             except asyncio.CancelledError:
                 if call.site.owner.closing:
                     raise
@@ -105,9 +112,21 @@ class Door:
             note_place(call, outcome)
         if call.live is not None and call.live.abandoned:
             return outcome
-        outcome = self.journal.record(call, outcome)
+        if self.journal.keeps:
+            recorded = self.journal.record(call, outcome)
+            if recorded is not outcome and type(recorded) is Failed:  # What it made cannot be kept.
+                note_place(call, recorded)
+            outcome = recorded
         if self.emit is not None:
             self.emit(CallFinished(call, outcome))
+        return outcome
+
+    def _tell_known(self, call: Call, outcome: Outcome) -> Outcome:
+        """An outcome that is on record: told, and not recorded again."""
+        if type(outcome) is Failed:
+            note_place(call, outcome)
+        if self.emit is not None:
+            self.emit(CallFinished(call, outcome, recorded=True))
         return outcome
 
     async def _join(self, call: Call, children: Children, outcome: Outcome) -> Outcome:

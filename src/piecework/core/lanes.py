@@ -252,6 +252,8 @@ class Pool:
         self.alive: set[asyncio.Task[None]] = set()
         """Its lanes that are tasks of its own."""
         self._finished = 0
+        self._held = 0
+        """Lanes that wait for the writer, which are not stuck."""
         self._turnover = 0
         """What `finished` reaches if every lane that is at work now finishes a piece before the next tick."""
         self._ticking = False
@@ -272,7 +274,7 @@ class Pool:
         if task in tainted:
             self.poke()
             return
-        turn = self._run.turn
+        turn, journal = self._run.turn, self._run.door.journal
         self.size += 1
         try:
             work = source.next()
@@ -287,6 +289,13 @@ class Pool:
                     turn.over(self._run.loop)
                     await asyncio.sleep(0)
                     self._finished += 1  # A lane that pauses is not stuck.
+                if journal.crowded:
+                    self._held += 1
+                    try:
+                        await journal.room()
+                    finally:
+                        self._held -= 1
+                    self._watch()
                 if tainted and task in tainted:
                     break
                 work = source.next()
@@ -340,11 +349,19 @@ class Pool:
 
     def _tick(self) -> None:
         self._ticking = False
-        if self._source.waiting and not self._group.closing and (self._finished >= self._turnover or self._widen()):
+        if self._held or not self._source.waiting or self._group.closing:
+            return  # A lane that is held watches again when it goes on.
+        if self._finished >= self._turnover or self._widen():
             self._watch()
 
     def _widen(self) -> bool:
         """Add as many lanes as there are; False when the run has no free slot for another."""
+        journal = self._run.door.journal
+        if journal.crowded:  # More lanes would only wait for the writer.
+            if not self._hungry:
+                self._hungry = True
+                journal.when_room(self._fed)
+            return False
         wanted = max(self.size, FIRST_WIDTH - self.size)
         if self._width is not None:
             wanted = min(wanted, self._width - self.size)

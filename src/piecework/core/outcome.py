@@ -6,6 +6,7 @@ raised, and nothing here knows a call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -48,6 +49,9 @@ class Paused(Struct, frozen=True):
 
     questions: tuple[Question, ...]
     """In the order they were asked."""
+
+    places: Sequence[object] = ()
+    """For a fan-out: what each item came to; where one is paused, its `Paused`."""
 
 
 Outcome: TypeAlias = Done | Failed | Paused

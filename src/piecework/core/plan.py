@@ -7,7 +7,7 @@ and writes nothing, so its tests need no event loop. The scope performs the acti
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from piecework.core.call import Target
 from piecework.core.outcome import Outcome
 from piecework.core.policy import OnError
 
-__all__ = ("Action", "FanOut", "Finish", "Items", "Nest", "Plan", "Sink", "Start")
+__all__ = ("Action", "FanOut", "Finish", "Items", "Nest", "Plan", "Resumable", "Sink", "Start")
 
 Items: TypeAlias = Iterator[Mapping[str, object]] | AsyncIterator[Mapping[str, object]]
 """The keyword arguments of a fan-out's items, one mapping each, made as they are pulled."""
@@ -30,6 +30,19 @@ class Plan(Protocol):
 
     def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
         """What to do now that the action with this token ended so. Touches only what the outcome touches."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A plan that can leave out calls whose values were not kept and that nothing needs."""
+
+    def resume(self, done: Callable[[str], bool]) -> None:
+        """Take up a run that stopped; called before `start`.
+
+        Args:
+            done: Whether the call of this name in the plan's own frame is on record as done.
+        """
         ...
 
 
@@ -117,6 +130,12 @@ class FanOut(Struct, eq=False, kw_only=True):
 
     max_concurrency: int | None = None
     """How many of its items may run at once, beside the run's own limit."""
+
+    shared: Mapping[str, object] = {}
+    """The arguments that all items are given alike, which are among those of each."""
+
+    key: Callable[[Mapping[str, object]], str | int] | None = None
+    """Makes an item's key out of its arguments; None counts them. Pure, and called in place."""
 
     failure: Callable[[Outcome, int], object] | None = None
     """Under `keep`: what stands in a failed item's place."""

@@ -11,19 +11,101 @@ from typing import Protocol
 from piecework.core.call import Target
 from piecework.core.events import Event
 from piecework.core.fact import Fact
+from piecework.core.runs import Batch, Claim, Owner, RunInfo, RunStart, Standing
 
 __all__ = ("Executor", "Observer", "RunLog")
 
 
 class RunLog(Protocol):
-    """Keeps the facts of runs."""
+    """Keeps the facts of runs. Its methods may be called from any event loop and thread.
 
-    async def append(self, run_id: str, facts: Sequence[Fact]) -> None:
-        """Add facts to a run's log, in order, all or none; they are durable on return."""
+    Every method raises `StoreError` where the store cannot be read or written, and nothing is written then.
+    """
+
+    async def claim(self, start: RunStart, *, owner: Owner | None = None) -> Claim:
+        """Get the right to write a run: make it if nobody has, or take it over from whoever no longer works on it.
+
+        A run is free when its last end was recorded, when the lease on it has run out, or when the process that holds
+        it was on this machine and is gone. What a run is was said by whoever made it; later claims do not change that.
+
+        Args:
+            start: What the run is.
+            owner: Who claims it; by default this process.
+
+        Raises:
+            RunHeldError: Somebody else works on it.
+        """
         ...
 
-    async def read(self, run_id: str) -> Sequence[Fact]:
-        """All facts of a run in the order they were recorded; empty for a run nobody recorded."""
+    def give_up(self, claim: Claim) -> None:
+        """This process works on the run no longer, though that could not be recorded: it may claim it again at once."""
+        ...
+
+    async def renew(self, claim: Claim) -> bool:
+        """Tell that the claim's owner still works on it; returns whether somebody asked the run to be cancelled.
+
+        Raises:
+            RunLostError: Somebody else has claimed it since.
+        """
+        ...
+
+    async def append(self, batch: Batch) -> None:
+        """Add facts to a run's log, in order, all or none; they are durable on return. Renews the claim.
+
+        A batch whose facts are in the log already is not written again. After a batch with a status other than
+        `running` the run is free.
+
+        Raises:
+            RunLostError: Somebody else has claimed the run since.
+        """
+        ...
+
+    async def read(self, run_id: str, *, after: int = 0, values: bool = True) -> Sequence[Fact]:
+        """The facts of a run in the order they were recorded; empty for a run nobody recorded.
+
+        Args:
+            run_id: The run.
+            after: How many facts to leave out at the beginning.
+            values: Whether to fill in large values; without, such facts have their `ref` alone.
+        """
+        ...
+
+    async def find(self, run_id: str) -> RunInfo | None:
+        """How a run stands; None where there is no such run."""
+        ...
+
+    async def runs(
+        self, *, status: Standing | None = None, thread_id: str | None = None, limit: int | None = None
+    ) -> Sequence[RunInfo]:
+        """How runs stand, the one that was made last coming first."""
+        ...
+
+    async def ask_to_cancel(self, run_id: str) -> bool:
+        """Ask whoever works on a run to cancel it; a run that nobody works on is cancelled. False where it has ended.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        ...
+
+    async def delete(self, run_ids: Sequence[str]) -> int:
+        """Remove all of some runs, and values that no other run has; returns how many there were.
+
+        Raises:
+            RunHeldError: Somebody works on one of them; none is removed.
+        """
+        ...
+
+    async def prune(self, *, older_than: float | None = None, keep: int | None = None) -> Sequence[str]:
+        """Remove runs that have ended: those not written for some seconds, and all but so many of the newest.
+
+        With both, a run is removed if it is old and not among the newest; with none, none is. Only completed, failed
+        and cancelled runs are removed, and counted: never one that somebody works on, or that waits to be resumed
+        (interrupted or paused).
+
+        Returns:
+            The ids of the runs that were removed.
+        """
         ...
 
 

@@ -14,26 +14,14 @@ from typing import Any, cast
 from piecework import errors
 from piecework.core.kinds import Kind, expect, expect_dict, expect_list
 from piecework.core.records import tag_of
-from piecework.errors import CodecError, PieceworkError
+from piecework.errors import CodecError, StoredError
 
-__all__ = ("Raised", "StoredError")
+__all__ = ("Raised",)
 
 FRAMES = 50
 """How many frames of a traceback are told, the innermost."""
 
 _TRACE = "__stored_traceback__"
-
-
-class StoredError(PieceworkError):
-    """An exception that was read from a store and whose class is not registered there: it says what it was."""
-
-    def __init__(self, message: str, *, kind: str, arguments: tuple[object, ...] | None = None) -> None:
-        """Keep what is known beside `message`."""
-        self.kind = kind
-        """The module and name of the exception's class."""
-        self.arguments = arguments
-        """The exception's `args`; None where they could not be stored."""
-        super().__init__(message)
 
 
 def _classes(module: object) -> dict[str, type[BaseException]]:
@@ -49,7 +37,7 @@ class Raised:
 
     def __init__(self) -> None:
         """Know Python's classes and our own."""
-        self._classes = _BUILT_IN | _classes(errors) | {tag_of(StoredError): StoredError}
+        self._classes = _BUILT_IN | _classes(errors)
         self.kind = Kind("error", _apart, self._make, "told")
         """The kind of every exception."""
 
@@ -101,7 +89,7 @@ def _apart(error: BaseException) -> dict[str, object]:
         trace = "".join(traceback.format_tb(error.__traceback__, -FRAMES))
     told: dict[str, object] = {"class": tag_of(kind), "text": _text(error), "?args": list(reduced[1])}
     if isinstance(notes, list) and notes:
-        told["notes"] = [str(note) for note in cast("list[object]", notes)]
+        told["~notes"] = [str(note) for note in cast("list[object]", notes)]
     if trace:
         told["~traceback"] = trace
     if error.__cause__ is not None:

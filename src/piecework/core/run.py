@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from piecework.core.invoke import Door
+from piecework.core.outcome import Done
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor
 
@@ -68,3 +69,8 @@ class Run(Struct, frozen=True, eq=False):
 
     tainted: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks whose context a call has changed; no other call may start in them."""
+
+    def answer(self, question: str) -> Done | None:
+        """The answer to a question, where there is one."""
+        recall = self.door.journal.recall
+        return None if recall is None else recall.answer(question)

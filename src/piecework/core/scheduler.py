@@ -10,30 +10,33 @@ import asyncio
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from time import perf_counter
 
 from msgspec import Struct
 
-from piecework.core.call import Call, Owner, Site, place
+from piecework.core.call import Call, Owner, Site, Target, place
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
 from piecework.core.fanout import Fan
 from piecework.core.invoke import Door
-from piecework.core.journal import Journal
+from piecework.core.journal import Journal, Opened
 from piecework.core.lanes import Group, Pool, Work
+from piecework.core.lease import BEAT, Lease
 from piecework.core.limits import Limiter, lending
 from piecework.core.outcome import Failed, Outcome
-from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Start
-from piecework.core.policy import RunPolicy
+from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Resumable, Start
+from piecework.core.policy import KeepPolicy, RunPolicy
 from piecework.core.ports import Executor, Observer, RunLog
 from piecework.core.run import UNBROKEN, Run, Turn
+from piecework.core.runs import RunStart
 from piecework.core.threads import ThreadPool
 from piecework.core.waiting import see_out
-from piecework.errors import InternalError
+from piecework.errors import InternalError, RunCancelledError
 
 __all__ = ("Ended", "Line", "Scope", "Setting", "perform")
 
@@ -53,6 +56,9 @@ class Setting(Struct, frozen=True, eq=False, kw_only=True):
     codec: Codec
     """Turns values into the bytes that a store keeps."""
 
+    keep: KeepPolicy = KeepPolicy()
+    """How the run is kept there."""
+
     observers: Sequence[Observer] = ()
     """Who is told what happens."""
 
@@ -66,57 +72,92 @@ class Ended(Struct, frozen=True):
     outcome: Outcome
     """How it ended."""
 
+    inputs: Mapping[str, object] = {}
+    """What it was given, where the engine was told."""
 
-async def perform(plan: Plan, *, name: str, run_id: str, setting: Setting) -> Ended:
+
+async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Opened | None = None) -> Ended:
     """Perform a plan as a run of its own, and return how it ended once its facts are committed.
 
     Args:
         plan: What to do.
-        name: The workflow's name, the first segment of every address.
-        run_id: Names the run in the store.
+        start: Names the run in the store, and the workflow: the first segment of every address.
         setting: The run's policies and ports.
+        opened: The run as it stands in the store, where the caller has claimed it already.
 
     Raises:
         asyncio.CancelledError: The caller was cancelled. Everything in the run has ended by then, and what finished is
             in the store.
-        Exception: Whatever the store raised.
+        RunHeldError: Somebody else works on this run.
+        RunLostError: Somebody else has taken the run over.
+        RunCancelledError: Somebody else asked for the run to be cancelled.
+        StoreError: What happened could not be recorded.
     """
     loop = asyncio.get_running_loop()
     limit = setting.policy.max_concurrency
+    if opened is None and setting.store is not None:
+        opened = Opened(claim=await setting.store.claim(start))
     door = Door(
-        Journal(setting.store, run_id, setting.codec),
+        Journal(setting.store, opened, setting.codec, setting.keep),
         None if limit is None else Limiter(limit, loop),
         _Told(loop, setting.observers).emit if setting.observers else None,
     )
     run = Run(
-        run_id, loop, threading.get_ident(), door, setting.executor, setting.policy, Turn(perf_counter() + UNBROKEN)
+        start.run_id,
+        loop,
+        threading.get_ident(),
+        door,
+        setting.executor,
+        setting.policy,
+        Turn(perf_counter() + UNBROKEN),
     )
     context = copy_context()
     context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
-    scope = context.run(Scope, run, None, name, plan)
-    performing = partial(_to_its_end, scope, name)
+    scope = context.run(Scope, run, None, start.name, plan)
+    lease = None
+    if opened is not None and opened.claim is not None and setting.store is not None:
+        lease = Lease(loop, setting.store, opened.claim, door.journal, scope.stop)
+        lease.timer = loop.call_later(BEAT, lease.beat)
+    performing = partial(_to_its_end, scope, start.name, opened, lease)
     driven = performing() if door.limiter is None else lending(performing, door.limiter)
     task = loop.create_task(driven, context=context)
     try:
-        return Ended(run_id, await asyncio.shield(task))
-    except asyncio.CancelledError:
+        return Ended(start.run_id, await asyncio.shield(task))
+    except asyncio.CancelledError as cancelled:
+        if lease is not None and lease.cancelled and task.done():
+            raise RunCancelledError(start.run_id) from None
         scope.stop()
-        await see_out([task])
+        with suppress(asyncio.CancelledError):  # This one is on its way already.
+            await see_out([task])
+        unrecorded = None if task.cancelled() else task.exception()
+        if unrecorded is not None:
+            cancelled.add_note(f"what finished could not be recorded: {unrecorded}")
+            raise cancelled from unrecorded
         raise
 
 
-async def _to_its_end(scope: Scope, name: str) -> Outcome:
+async def _to_its_end(scope: Scope, name: str, opened: Opened | None, lease: Lease | None) -> Outcome:
     """Perform a run's own scope, and see that how it ended is written down."""
     run, door, ended = scope.run, scope.run.door, None
     if door.emit is not None:
         door.emit(RunStarted(run.run_id, name))
     try:
+        if opened is not None:
+            await door.journal.begin(opened, scope.lost)
         ended = await scope.perform()
         return ended
     finally:
-        door.journal.end(ended)
+        if lease is not None and lease.timer is not None:
+            lease.timer.cancel()
+            if lease.renewing is not None:
+                await lease.end()
         if door.journal.keeps:
-            await door.journal.commit()
+            door.journal.end(ended)
+            try:
+                await door.journal.commit()
+            except Exception:
+                door.journal.give_up()
+                raise
         if door.emit is not None:
             door.emit(RunFinished(run.run_id, ended))
 
@@ -134,6 +175,9 @@ class Scope(Group):
 
     def begin(self) -> None:
         """Line up what the plan does first; the performing task is the lane that looks for it."""
+        recall = self.run.door.journal.recall
+        if recall is not None and isinstance(self._plan, Resumable):
+            self._plan.resume(lambda name: recall.done(f"{self._frame}/{name}"))
         self._take(self._plan.start())
         if self._line.blocking is not None:
             self._line.poke_threads(self._line.blocking)
@@ -199,13 +243,18 @@ class Scope(Group):
         self.run.loop.call_soon_threadsafe(self.feed_back, action.token, outcome)
 
     async def _fan_out(self, action: FanOut) -> Outcome:
-        door, address = self.run.door, f"{self._frame}/{action.name}"
+        door, address, shared = self.run.door, f"{self._frame}/{action.name}", None
         if door.emit is not None:
             door.emit(FanOutStarted(address, action.size))
         if door.journal.keeps:
-            door.journal.plan(address, action.name, action.size)
-            await door.journal.commit()  # Law 4: the plan of a fan-out is committed before its items start.
-        return await Fan(self.run, self, self._frame, action, self.nest).perform()
+            shared = door.journal.shared(action.shared)
+            if door.journal.plan(address, action.size, shared, calls=isinstance(action.body, Target)):
+                await door.journal.commit()  # Law 4: the plan of a fan-out is committed before its items start.
+        return await Fan(self.run, self, self._frame, action, self.nest, shared=shared).perform()
+
+    def lost(self, error: Exception) -> None:
+        """What happens in the run can no longer be recorded: end it."""
+        self.finish(Failed(error))
 
 
 class Line:

@@ -60,6 +60,8 @@ class ThreadPool:
         self._source = source
         self._width = width
         self._run = group.run
+        self.journal = group.run.door.journal
+        """Takes down what its pieces come to."""
         self._context = context
         self._on_empty = on_empty
         self._lock = threading.Lock()
@@ -223,6 +225,9 @@ class ThreadPool:
         if limiter is not None and limiter.free <= 0:
             limiter.when_free(self._watch)  # More threads would only wait for slots.
             return
+        if self.journal.crowded:
+            self.journal.when_room(self._watch)  # Or for the writer.
+            return
         if self._gauge.stuck(self._finished, self.size):
             most = self._width - self.size if limiter is None else min(limiter.free, self._width - self.size)
             self._spawn(min(3 * self.size, most))
@@ -256,6 +261,8 @@ class _Lane:
                     resume(work, future, pool.loop, self)
                 self.working = False
                 pool.finished()
+                if pool.journal.crowded:
+                    drive(pool.journal.room(), pool.loop)
         except asyncio.CancelledError:
             pass
         except BaseException as caught:

@@ -5,7 +5,8 @@ Plans of the same graph share it; it holds nothing that changes in a run. Compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -64,6 +65,9 @@ class Blueprint(Struct, frozen=True, eq=False):
     defaults: Mapping[str, object]
     """The values of inputs that need not be given."""
 
+    bound: Mapping[str, object]
+    """Those of them that the graph binds."""
+
     roots: tuple[int, ...]
     """The steps that wait for no other."""
 
@@ -75,6 +79,12 @@ class Blueprint(Struct, frozen=True, eq=False):
 
     outputs: tuple[str, ...]
     """What a run returns."""
+
+    shape: Mapping[str, str]
+    """For the path of each node what it calls, and after a space with what: how a resumed run tells that it changed."""
+
+    unkept: bool
+    """Whether some node's output is not kept in a store."""
 
     types: tuple[type, ...]
     """What its values may be made of when they are stored."""
@@ -127,18 +137,36 @@ def _compile(graph: Graph) -> Blueprint:
         required=frozenset(graph.inputs.required),
         accepted=frozenset(graph.inputs.all),
         defaults={**graph.inputs.optional, **graph.inputs.bound},
+        bound=graph.inputs.bound,
         roots=tuple(index for index, fed in enumerate(edges) if fed == 0),
         edges=tuple(edges),
         consumers={name: tuple(indexes) for name, indexes in consumers.items()},
         outputs=graph.outputs,
+        shape=_shape(steps),
+        unkept=any(isinstance(step.body, Target) and not step.body.record for step in steps),
         types=annotated_types(graph),
     )
+
+
+def _shape(steps: Iterable[Step]) -> dict[str, str]:
+    shape: dict[str, str] = {}
+    for step in steps:
+        arguments = ", ".join(inner if inner == outer else f"{inner}={outer}" for outer, inner in step.arguments)
+        mapped = "" if step.mapping is None else f" for each of {', '.join(step.mapping.params)}"
+        used = f"({arguments}) -> {', '.join(step.outputs) or 'nothing'}{mapped}"
+        if isinstance(step.body, Target):
+            function = step.body.function
+            shape[step.name] = f"{getattr(function, '__qualname__', type(function).__qualname__)} {used}"
+        else:
+            shape[step.name] = f"graph {used}"
+            shape |= {f"{step.name}/{path}": told for path, told in step.body.shape.items()}
+    return shape
 
 
 def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], inner_outputs: tuple[str, ...]) -> Step:
     mapping = node.mapping
     if mapping is not None:
-        mapping = MapSpec(tuple(map(inside, mapping.params)), mapping.mode, mapping.on_error, mapping.max_concurrency)
+        mapping = replace(mapping, params=tuple(map(inside, mapping.params)))
     arguments = tuple((outer, inside(inner)) for outer, inner in node.inner_inputs.items())
     plain = mapping is None and isinstance(body, Target) and len(node.outputs) == 1
     return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping, plain)

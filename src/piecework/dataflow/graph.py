@@ -18,17 +18,9 @@ from piecework.dataflow.signature import Signature
 from piecework.dataflow.validate import check_known_inputs, find_faults
 from piecework.dataflow.wiring import InputSpec, Wiring, input_spec, needed_nodes, wire
 from piecework.draw import to_mermaid
-from piecework.errors import (
-    Fault,
-    GraphError,
-    UnknownInputError,
-    UnknownOutputError,
-    did_you_mean,
-    graph_label,
-    listed,
-    near_miss,
-)
+from piecework.errors import Fault, GraphError, UnknownInputError, UnknownOutputError
 from piecework.outline import Box, Outline
+from piecework.wording import did_you_mean, graph_label, listed, near_miss
 
 __all__ = ("Graph", "GraphNode")
 

@@ -7,11 +7,12 @@ item.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, cast, get_args
 
-from piecework.errors import MappingError, did_you_mean, listed
+from piecework.errors import MappingError
+from piecework.wording import did_you_mean, listed
 
 __all__ = (
     "MapMode",
@@ -47,6 +48,8 @@ class MapSpec:
     """What a failed item does: end the run, leave a `Failure` in its place, or be left out."""
     max_concurrency: int | None = None
     """How many items may run at once; None leaves that to the run."""
+    key: Callable[..., str | int] | None = None
+    """Makes an item's key out of its mapped values; None counts items."""
 
 
 def declare(
@@ -56,6 +59,7 @@ def declare(
     mode: str,
     on_error: str,
     max_concurrency: int | None,
+    key: Callable[..., str | int] | None = None,
 ) -> MapSpec:
     """Return the spec for one `map_over` call, its names not yet resolved.
 
@@ -65,6 +69,7 @@ def declare(
         mode: What was passed as `mode`.
         on_error: What was passed as `on_error`.
         max_concurrency: What was passed as `max_concurrency`.
+        key: What was passed as `key`.
 
     Raises:
         MappingError: There are no names, one is not a string or is given twice, or an option is invalid.
@@ -79,6 +84,7 @@ def declare(
         mode=_checked_choice(node, "mode", mode, _MODES),
         on_error=_checked_choice(node, "on_error", on_error, _ON_ERRORS),
         max_concurrency=_checked_limit(node, max_concurrency),
+        key=_checked_key(node, key),
     )
 
 
@@ -200,6 +206,16 @@ def _checked_choice(node: str, option: str, value: object, choices: Mapping[str,
     raise MappingError(
         f"node {node!r}: map_over({option}={value!r}) is none of {listed(tuple(choices))}.{hint}", node=node
     )
+
+
+def _checked_key(node: str, key: object) -> Callable[..., str | int] | None:
+    if key is not None and not callable(key):
+        raise MappingError(
+            f"node {node!r}: key={key!r} is no function. Give one that makes an item's key out of its value: "
+            "key=lambda section: section.title.",
+            node=node,
+        )
+    return cast("Callable[..., str | int] | None", key)
 
 
 def _checked_limit(node: str, limit: object) -> int | None:

@@ -117,6 +117,7 @@ class Node(ABC):
         mode: MapMode = "zip",
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
+        key: Callable[..., str | int] | None = None,
     ) -> Self:
         """Return the node mapped over some inputs: it runs once for each item, and its outputs become lists.
 
@@ -127,11 +128,13 @@ class Node(ABC):
             on_error: `"raise"` ends the run at the first failed item, `"keep"` leaves a `Failure` in its
                 place, `"drop"` leaves it out.
             max_concurrency: How many items may run at once, beside the run's own limit.
+            key: Makes an item's key out of its value (of its values, in the order named, where there are several). With
+                it, a run that is resumed knows an item again wherever it stands; without, by its position.
 
         Raises:
             MappingError: The node is mapped already, a name means two inputs, or an option is invalid.
         """
-        spec = declare(self.name, names, mode=mode, on_error=on_error, max_concurrency=max_concurrency)
+        spec = declare(self.name, names, mode=mode, on_error=on_error, max_concurrency=max_concurrency, key=key)
         return replace(self, signature=self.signature.map_over(spec))
 
     @property

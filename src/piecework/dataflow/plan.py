@@ -5,15 +5,17 @@ The engine performs these plans. No clock, no I/O, no await; each outcome touche
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from typing import cast
 
 from piecework.core.call import Target
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import Action, FanOut, Finish, Nest, Sink, Start
 from piecework.core.policy import OnError
+from piecework.core.recall import UNKEPT
 from piecework.dataflow.blueprint import Blueprint, Step
 from piecework.dataflow.items import map_items
+from piecework.dataflow.reuse import skipped_steps
 from piecework.errors import Failure, OutputMismatchError
 
 __all__ = ("GraphPlan", "MapPlan")
@@ -29,10 +31,16 @@ class GraphPlan:
         self._missing = list(graph.edges)
         self._running = 0
         self._questions: list[Question] = []
+        self._skipped: Container[int] = ()
+
+    def resume(self, done: Callable[[str], bool]) -> None:
+        """Leave out nodes whose outputs were not kept, where nothing that runs again takes them."""
+        if self._graph.unkept:
+            self._skipped = skipped_steps(self._graph, done)
 
     def start(self) -> Sequence[Action]:
         """Start every node that waits for no other."""
-        return self._begin(self._graph.roots)
+        return self._begin(list(self._graph.roots))
 
     def advance(self, token: object, outcome: Outcome) -> Sequence[Action]:
         """Take a node's outputs in, and start what waited only for them."""
@@ -49,19 +57,27 @@ class GraphPlan:
         except OutputMismatchError as error:
             return [Finish(Failed(error))]
         ready: list[int] = []
+        self._take(step, outputs, ready)
+        return self._begin(ready)
+
+    def _take(self, step: Step, outputs: Sequence[object], ready: list[int]) -> None:
+        """Take in what a node made, and add the nodes that waited only for that to those that are ready."""
         for name, value in zip(step.outputs, outputs, strict=True):
             self._values[name] = value
             for index in self._graph.consumers.get(name, ()):
                 self._missing[index] -= 1
                 if self._missing[index] == 0:
                     ready.append(index)
-        return self._begin(ready)
 
-    def _begin(self, ready: Sequence[int]) -> Sequence[Action]:
+    def _begin(self, ready: list[int]) -> Sequence[Action]:
         actions: list[Action] = []
         try:
-            for index in ready:
-                actions.append(_action(index, self._graph.steps[index], self._values))  # noqa: PERF401 - one frame less
+            for index in ready:  # It may grow meanwhile.
+                step = self._graph.steps[index]
+                if index in self._skipped:
+                    self._take(step, (UNKEPT,) * len(step.outputs), ready)
+                else:
+                    actions.append(_action(index, step, self._values))
         except Exception as error:
             return [Finish(Failed(error))]
         self._running += len(actions)
@@ -172,6 +188,7 @@ def _fan_out(index: int, step: Step, values: Mapping[str, object]) -> FanOut:
     columns = {inner[param]: (param, values[inner[param]]) for param in mapping.params}
     broadcast = {inside: values[outer] for outer, inside in step.arguments if inside not in mapping.params}
     items, size = map_items(step.name, columns, broadcast, mapping.mode)
+    make_key = mapping.key
     return FanOut(
         token=index,
         name=step.name,
@@ -180,6 +197,8 @@ def _fan_out(index: int, step: Step, values: Mapping[str, object]) -> FanOut:
         size=size,
         on_error=mapping.on_error,
         max_concurrency=mapping.max_concurrency,
+        shared=broadcast,
+        key=None if make_key is None else lambda kwargs: make_key(*(kwargs[param] for param in mapping.params)),
         failure=_failure,
     )
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
 
-from piecework.errors import RenameError, did_you_mean, listed
+from piecework.errors import RenameError
+from piecework.wording import did_you_mean, listed
 
 __all__ = ("Rename", "address_fault", "renamed", "value_fault")
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, overload
 
 from piecework.core.outcome import Question
-from piecework.errors import Failure, UnknownOutputError, did_you_mean, listed, near_miss
+from piecework.errors import Failure, UnknownOutputError
+from piecework.wording import did_you_mean, listed, near_miss
 
 __all__ = ("MapResult", "RunResult", "RunStatus")
 
@@ -97,6 +98,9 @@ class MapResult(Sequence[RunResult]):
     outputs: tuple[str, ...]
     """The names of the graph's outputs."""
 
+    interrupts: tuple[Question, ...] = ()
+    """The questions that the batch waits for; the runs that ask them are paused, and have no outputs yet."""
+
     @overload
     def __getitem__(self, key: int) -> RunResult: ...
     @overload
@@ -131,6 +135,7 @@ class MapResult(Sequence[RunResult]):
         """Show how many runs completed and failed."""
         failed = sum(result.status == "failed" for result in self.results)
         tail = f", {failed} failed" if failed else ""
+        tail += f", {len(self.interrupts)} questions" if self.interrupts else ""
         return f"<MapResult of {len(self.results)} runs{tail}: {', '.join(self.outputs) or 'no outputs'}>"
 
     def _column(self, name: str) -> list[object]:

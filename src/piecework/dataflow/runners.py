@@ -7,29 +7,34 @@ engine perform the graph's plan, and raise at the end what a node raised.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from typing import Self, cast
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
+from typing import Self, get_args
 
-from piecework.core.outcome import Done, Failed, Outcome, Paused
-from piecework.core.plan import Sink
-from piecework.core.policy import RunPolicy
+from piecework.core.outcome import Failed, Paused
+from piecework.core.policy import ChangedInputs, Durability, KeepPolicy, RunPolicy
 from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.runs import RunInfo, Standing
 from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
 from piecework.core.waiting import see_out
-from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint, compile_node
+from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
-from piecework.dataflow.plan import GraphPlan, MapPlan
+from piecework.dataflow.plan import GraphPlan
 from piecework.dataflow.results import MapResult, RunResult
+from piecework.dataflow.reuse import rerun_paths
 from piecework.dataflow.validate import check_inputs
-from piecework.errors import Failure, InputConflictError, UnknownInputError, listed
+from piecework.dataflow.work import BatchWork, Mapped, gather_inputs, raised
+from piecework.errors import UnknownGraphError
+from piecework.resumption import OnChange, Request, Work, find_run
 from piecework.runner import Engine
+from piecework.wording import did_you_mean, listed
 
-__all__ = ("AsyncRunner", "Runner", "SyncRunner")
+__all__ = ("AsyncRunner", "RunnerBase", "result_of")
 
 
-class _Runner:
+class RunnerBase:
     """What both runners share: how they are made, and what they make of a graph and its inputs."""
 
     def __init__(
@@ -38,6 +43,9 @@ class _Runner:
         max_concurrency: int | None = None,
         grace: float = 5.0,
         store: RunLog | None = None,
+        durability: Durability = "async",
+        changed_inputs: ChangedInputs = "rerun",
+        labels: Mapping[str, str] | None = None,
         executor: Executor | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
@@ -48,6 +56,13 @@ class _Runner:
                 limit.
             grace: Seconds that a cancelled run waits for blocking functions before it abandons them.
             store: Keeps the runs' logs; None keeps nothing.
+            durability: When what happened is committed to the store. `"async"`: while the run goes on; a fan-out's plan
+                and an answer before what depends on them starts. `"sync"`: each call before anything that takes its
+                output starts. `"exit"`: when the run ends or fails; a process that is killed leaves nothing. The
+                result of a run waits for its commit under all three.
+            changed_inputs: What becomes of a finished call that is given other inputs when the run is resumed:
+                `"rerun"` runs it again, `"error"` fails it.
+            labels: Kept with each run, to know it again; see `RunInfo.start`.
             executor: Where functions run; by default in this process.
             observers: Are told what happens.
 
@@ -58,60 +73,235 @@ class _Runner:
             raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
         if grace < 0:
             raise ValueError(f"grace={grace} must not be negative.")
+        _check_choice("durability", durability, get_args(Durability))
+        _check_choice("changed_inputs", changed_inputs, get_args(ChangedInputs))
         policy = RunPolicy(max_concurrency=max_concurrency, grace=grace)
         self._engine = Engine(
             policy=None if policy == RunPolicy() else policy,
             store=store,
             executor=executor,
             observers=observers,
+            keep=KeepPolicy(durability=durability, changed_inputs=changed_inputs),
+            labels=labels,
         )
         self._policy = policy
+        self._graphs: dict[str, Graph] = {}
 
     @classmethod
-    def _with(cls, engine: Engine, policy: RunPolicy) -> Self:
+    def _with(cls, other: RunnerBase) -> Self:
         runner = cls.__new__(cls)
-        runner._engine = engine
-        runner._policy = policy
+        runner._engine = other._engine
+        runner._policy = other._policy
+        runner._graphs = other._graphs
         return runner
 
     def _compile(self, graph: Graph) -> Blueprint:
-        """The graph compiled, and its annotated types known to the codec of a store."""
-        compiled = blueprint(graph)
-        if compiled.types and self._engine.stores:
-            self._engine.register(compiled.types)
+        """The graph compiled; with a store, its annotated types are known to the codec, and the graph to `resume`."""
+        compiled = COMPILED.get(graph) or blueprint(graph)
+        if self._engine.stores:
+            self._note(graph, compiled)
         return compiled
+
+    def _note(self, graph: Graph, compiled: Blueprint) -> None:
+        if self._graphs.get(compiled.name) is not graph:
+            self._engine.register(compiled.types)
+            self._graphs[compiled.name] = graph
+
+    def _one_run(
+        self, graph: Graph, inputs: Mapping[str, object] | None, named: Mapping[str, object], *, new: bool
+    ) -> Work:
+        """One run of a graph; a new one needs all its inputs, one that may be on record only what is not there."""
+        compiled = COMPILED.get(graph) or blueprint(graph)
+        fast = not named and inputs.__class__ is dict
+        given = {**(inputs or {})} if fast else gather_inputs(compiled, inputs, named)
+        if not given.keys() <= compiled.accepted or (new and not compiled.required <= given.keys()):
+            check_inputs(graph, given)
+        if self._engine.stores:
+            self._note(graph, compiled)
+        return Work(
+            name=compiled.name,
+            shape=compiled.shape,
+            given=given,
+            bound=compiled.bound,
+            check=partial(check_inputs, graph),
+            plan=partial(GraphPlan, compiled),
+        )
+
+    async def _resumed(
+        self,
+        run_id: str,
+        graph: Graph | None,
+        inputs: Mapping[str, object] | None,
+        answers: Mapping[str, object] | None,
+        on_change: OnChange,
+    ) -> tuple[Work, Request]:
+        """What a resume asks of the engine."""
+        graph = await self._graph_of(run_id, graph)
+        request = Request(run_id=run_id, known=True, answers=answers or {}, on_change=on_change)
+        return self._one_run(graph, dict(inputs or {}), {}, new=False), request
+
+    async def _graph_of(self, run_id: str, graph: Graph | None) -> Graph:
+        """The graph of a run: the one given, or one of its name that this runner has run."""
+        found = await find_run(self._engine.store("resume()"), run_id)
+        graph = self._graphs.get(found.name) if graph is None else graph
+        if graph is None or found.name == "batch":
+            raise UnknownGraphError(run_id, name=found.name)
+        return graph
+
+    def _request(
+        self,
+        run_id: str | None,
+        thread_id: str | None,
+        on_change: OnChange,
+        answers: Mapping[str, object] | None = None,
+    ) -> Request | None:
+        if run_id is None and thread_id is None and not answers:
+            return None
+        _check_choice("on_change", on_change, get_args(OnChange))
+        if run_id == "" or thread_id == "":
+            raise ValueError("run_id and thread_id must not be empty.")
+        return Request(run_id=run_id, thread_id=thread_id, on_change=on_change, answers=answers or {})
 
     def __repr__(self) -> str:
         """Show the limits."""
         return f"{type(self).__name__}(max_concurrency={self._policy.max_concurrency}, grace={self._policy.grace})"
 
 
-class AsyncRunner(_Runner):
+class AsyncRunner(RunnerBase):
     """Runs graphs from coroutines. Async nodes run on the running loop, blocking ones on threads."""
 
-    async def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
+    async def run(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, object] | None = None,
+        /,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        on_change: OnChange = "error",
+        **named: object,
+    ) -> RunResult:
         """Run a graph once.
 
         Args:
             graph: What to run.
             inputs: Its inputs by name.
-            **named: More of them; `inputs=` as a keyword is read as the mapping unless the graph has an input of that
-                name.
+            run_id: Names the run in the store. If a run of that name stopped there, it goes on and does nothing twice;
+                if it completed, its result is returned and nothing is run.
+            thread_id: Makes a new run a part of this thread, after the thread's last one.
+            on_change: What to do if the run that is to go on was started with another graph: `"error"` says what is
+                different, `"continue"` reuses the calls whose address and function are still there.
+            **named: More inputs; `inputs=` as a keyword is read as the mapping unless the graph has an input of that
+                name. An input that has the name of an option goes into the mapping.
 
         Raises:
             MissingInputError: An input that no node produces was not given.
             UnknownInputError: The graph has no such input.
             InputConflictError: An input was given twice.
+            NoStoreError: `run_id` or `thread_id` was given to a runner without a store.
+            RunChangedError: The run that is to go on was started with another graph, or with other inputs.
+            RunHeldError: Somebody else works on it.
+            StoreError: What happened could not be recorded.
             Exception: Whatever a node raised, with a note that says which node, item and attempt.
         """
-        compiled = COMPILED.get(graph) or blueprint(graph)
-        if compiled.types and self._engine.stores:
-            self._engine.register(compiled.types)
-        given = _gather(compiled, inputs, named) if named or inputs.__class__ is not dict else {**(inputs or {})}
-        if not compiled.required <= given.keys() <= compiled.accepted:
-            check_inputs(graph, given)
-        ended = await self._engine.perform(GraphPlan(compiled, given), name=compiled.name)
-        return _result(ended, given)
+        request = None
+        if run_id is not None or thread_id is not None:
+            request = self._request(run_id, thread_id, on_change)
+        work = self._one_run(graph, inputs, named, new=run_id is None)
+        return result_of(await self._engine.run(work, request))
+
+    async def resume(
+        self,
+        run_id: str,
+        graph: Graph | None = None,
+        /,
+        *,
+        inputs: Mapping[str, object] | None = None,
+        answers: Mapping[str, object] | None = None,
+        on_change: OnChange = "error",
+    ) -> RunResult:
+        """Go on with a run where it stopped: what finished is not run again.
+
+        A run that failed tries again what failed; one that is paused goes on where its questions are answered; one that
+        completed gives its result and runs nothing.
+
+        Args:
+            run_id: The run.
+            graph: Its graph; may be left out where this runner has run it.
+            inputs: Inputs that could not be stored, such as clients. Others are on record.
+            answers: Answers to the run's questions, by the question's id.
+            on_change: What to do if the graph is another than the run was started with; see `run`.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            UnknownGraphError: The graph was left out, and this runner has not run one of that name.
+            UnknownQuestionError: The run does not wait for one of the answers.
+            MissingInputError: An input could not be stored, and is not given.
+            NoStoreError: The runner has no store.
+            RunChangedError: The run was started with another graph, or with other inputs.
+            RunHeldError: Somebody else works on it.
+            Exception: Whatever a node raised.
+        """
+        return result_of(await self._engine.run(*await self._resumed(run_id, graph, inputs, answers, on_change)))
+
+    async def fork(
+        self,
+        run_id: str,
+        graph: Graph | None = None,
+        /,
+        *,
+        inputs: Mapping[str, object] | None = None,
+        rerun: str | Sequence[str] = (),
+        new_id: str | None = None,
+        on_change: OnChange = "error",
+    ) -> RunResult:
+        """Run a graph anew with what another run has on record; that run stays as it is.
+
+        Args:
+            run_id: The run to start from; it may have ended in any way, or still go on.
+            graph: Its graph; may be left out where this runner has run it.
+            inputs: Inputs that are to be others. Whatever they change runs again, the rest is reused.
+            rerun: Nodes that are to run again, with all that come after them; one inside a graph node by its path, as
+                in `"section_writer/write"`.
+            new_id: Names the new run.
+            on_change: What to do if the graph is another than the run was started with; see `run`.
+
+        Raises:
+            UnknownNodeError: `rerun` names a node that the graph does not have.
+            UnknownRunError: There is no such run.
+            RunHeldError: There is a run `new_id` already, and somebody works on it.
+            Exception: As for `resume`.
+        """
+        graph = await self._graph_of(run_id, graph)
+        compiled = self._compile(graph)
+        paths = rerun_paths(compiled, (rerun,) if isinstance(rerun, str) else rerun)
+        work = self._one_run(graph, dict(inputs or {}), {}, new=False)
+        return result_of(await self._engine.fork(run_id, work, rerun=paths, new_id=new_id, on_change=on_change))
+
+    async def get(self, run_id: str) -> RunInfo:
+        """How a run stands.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            NoStoreError: The runner has no store.
+        """
+        return await find_run(self._engine.store("get()"), run_id)
+
+    async def runs(
+        self, *, status: Standing | None = None, thread_id: str | None = None, limit: int | None = None
+    ) -> Sequence[RunInfo]:
+        """How runs stand, the one that was made last coming first.
+
+        Args:
+            status: Only those that stand so: `"running"`, `"completed"`, `"failed"`, `"paused"`, `"cancelled"`, or
+                `"interrupted"` for those that nobody works on any more although they have not ended.
+            thread_id: Only those of this thread.
+            limit: So many at most.
+
+        Raises:
+            NoStoreError: The runner has no store.
+        """
+        return await self._engine.store("runs()").runs(status=status, thread_id=thread_id, limit=limit)
 
     async def map(
         self,
@@ -123,6 +313,9 @@ class AsyncRunner(_Runner):
         mode: MapMode = "zip",
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
+        run_id: str | None = None,
+        answers: Mapping[str, object] | None = None,
+        on_change: OnChange = "error",
         **named: object,
     ) -> MapResult:
         """Run a graph once for each item of some inputs, side by side.
@@ -135,24 +328,20 @@ class AsyncRunner(_Runner):
             on_error: `"raise"` ends the batch at the first failed run, `"keep"` has a failed result in its place,
                 `"drop"` leaves it out.
             max_concurrency: How many runs of the batch may go on at once, beside the runner's own limit.
+            run_id: Names the batch in the store; one of that name goes on where it stopped, as in `run`.
+            answers: Answers to the questions that the batch waits for, by the question's id.
+            on_change: What to do if the batch that is to go on was started with another graph; see `run`.
             **named: More inputs.
 
         Raises:
             MappingError: `map_over` names no input, or what an input holds cannot be mapped over.
             MissingInputError: An input that no node produces was not given.
             UnknownInputError: The graph has no such input.
-            Exception: Whatever a node raised, under `on_error="raise"`.
+            Exception: Whatever a node raised, under `on_error="raise"`; and as for `run`.
         """
-        plan, outputs = _map_plan(
-            graph,
-            _gather(self._compile(graph), inputs, named),
-            map_over,
-            mode=mode,
-            on_error=on_error,
-            max_concurrency=max_concurrency,
-        )
-        ended = await self._engine.perform(plan, name="batch")
-        return _map_result(ended, plan, outputs)
+        mapped = Mapped(over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency)
+        batch = BatchWork(graph, mapped, gather_inputs(self._compile(graph), inputs, named), new=run_id is None)
+        return batch.result(await self._engine.run(batch.work, self._request(run_id, None, on_change, answers)))
 
     async def map_iter(
         self,
@@ -164,6 +353,9 @@ class AsyncRunner(_Runner):
         mode: MapMode = "zip",
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
+        run_id: str | None = None,
+        answers: Mapping[str, object] | None = None,
+        on_change: OnChange = "error",
         **named: object,
     ) -> AsyncGenerator[tuple[int, RunResult], None]:
         """Run a graph once for each item of some inputs, and yield `(index, result)` as each run ends.
@@ -172,164 +364,37 @@ class AsyncRunner(_Runner):
         early, or closing the iterator, cancels the runs that still go on. Arguments and errors are those of `map`.
         """
         stream = Stream()
-        given = _gather(self._compile(graph), inputs, named)
-        plan, _ = _map_plan(
-            graph, given, map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency, sink=stream
-        )
-        run_id = self._engine.run_id()
-        batch = asyncio.create_task(self._engine.perform(plan, name="batch", run_id=run_id))
-        batch.add_done_callback(lambda _: stream.end())
+        mapped = Mapped(over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency)
+        given = gather_inputs(self._compile(graph), inputs, named)
+        batch = BatchWork(graph, mapped, given, new=run_id is None, sink=stream)
+        run_id = run_id or self._engine.run_id()
+        request = self._request(run_id, None, on_change, answers) if self._engine.stores else None
+        running = asyncio.create_task(self._engine.run(batch.work, request))
+        running.add_done_callback(lambda _: stream.end())
         try:
             async for index, outcome in stream:
-                result = _streamed(run_id, plan, index, outcome)
+                result = batch.streamed(run_id, index, outcome)
                 if result is not None:
                     yield index, result
-            _raised((await batch).outcome)
+            raised((await running).outcome)
         finally:
-            batch.cancel()
-            await see_out([batch])
+            running.cancel()
+            await see_out([running])
 
 
-class SyncRunner(_Runner):
-    """Runs graphs from synchronous code, async nodes and parallel maps included.
-
-    Ctrl-C cancels the run and waits until it has ended; a second one does not wait.
-    """
-
-    def run(self, graph: Graph, inputs: Mapping[str, object] | None = None, /, **named: object) -> RunResult:
-        """Run a graph once; see `AsyncRunner.run`."""
-        compiled = self._compile(graph)
-        given = _gather(compiled, inputs, named)
-        check_inputs(graph, given)
-        ended = self._engine.perform_blocking(GraphPlan(compiled, given), name=compiled.name)
-        return _result(ended, given)
-
-    def map(
-        self,
-        graph: Graph,
-        inputs: Mapping[str, object] | None = None,
-        /,
-        *,
-        map_over: str | Sequence[str],
-        mode: MapMode = "zip",
-        on_error: OnError = "raise",
-        max_concurrency: int | None = None,
-        **named: object,
-    ) -> MapResult:
-        """Run a graph once for each item of some inputs, side by side; see `AsyncRunner.map`."""
-        plan, outputs = _map_plan(
-            graph,
-            _gather(self._compile(graph), inputs, named),
-            map_over,
-            mode=mode,
-            on_error=on_error,
-            max_concurrency=max_concurrency,
-        )
-        ended = self._engine.perform_blocking(plan, name="batch")
-        return _map_result(ended, plan, outputs)
-
-    def map_iter(
-        self,
-        graph: Graph,
-        inputs: Mapping[str, object] | None = None,
-        /,
-        *,
-        map_over: str | Sequence[str],
-        mode: MapMode = "zip",
-        on_error: OnError = "raise",
-        max_concurrency: int | None = None,
-        **named: object,
-    ) -> Iterator[tuple[int, RunResult]]:
-        """Yield `(index, result)` as each run of a batch ends; see `AsyncRunner.map_iter`."""
-        runner = AsyncRunner._with(self._engine, self._policy)
-        given = _gather(self._compile(graph), inputs, named)
-        results = runner.map_iter(
-            graph, given, map_over=map_over, mode=mode, on_error=on_error, max_concurrency=max_concurrency
-        )
-        return self._engine.iterate_blocking(results)
-
-
-Runner = SyncRunner
-"""The same under the name that hypergraph gives it."""
-
-
-def _gather(graph: Blueprint, inputs: Mapping[str, object] | None, named: Mapping[str, object]) -> dict[str, object]:
-    """All inputs in one dict."""
-    keyword = named.get("inputs")
-    if inputs is None and isinstance(keyword, Mapping) and "inputs" not in graph.accepted:
-        inputs = cast("Mapping[str, object]", keyword)
-        named = {name: value for name, value in named.items() if name != "inputs"}
-    if not isinstance(inputs, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance] - as in blueprint
-        raise TypeError(f"inputs are a mapping of names to values, not {inputs!r}: run(graph, {{'topic': 'x'}}).")
-    given = {} if inputs is None else dict(inputs)
-    if not given.keys().isdisjoint(named):
-        raise InputConflictError(names=tuple(name for name in named if name in given))
-    return {**given, **named}
-
-
-def _map_plan(
-    graph: Graph,
-    given: Mapping[str, object],
-    map_over: str | Sequence[str],
-    *,
-    mode: MapMode,
-    on_error: OnError,
-    max_concurrency: int | None,
-    sink: Sink | None = None,
-) -> tuple[MapPlan, tuple[str, ...]]:
-    check_inputs(graph, given)
-    names = (map_over,) if isinstance(map_over, str) else tuple(map_over)
-    mapped = graph.as_node(graph.name or "graph").map_over(
-        *names, mode=mode, on_error=on_error, max_concurrency=max_concurrency
-    )
-    if mapped.signature.unresolved:
-        raise UnknownInputError(
-            f"map_over={listed(mapped.signature.unresolved)}: the graph has no such input; "
-            f"its inputs are {listed(graph.inputs.all)}.",
-            names=mapped.signature.unresolved,
-            graph=graph.name,
-        )
-    return MapPlan(compile_node(mapped), {**mapped.defaults, **given}, sink), graph.outputs
-
-
-def _result(ended: Ended, given: Mapping[str, object]) -> RunResult:
+def result_of(ended: Ended) -> RunResult:
+    """What one run came to; what it raised is raised."""
     outcome = ended.outcome
     if isinstance(outcome, Failed):
         raise outcome.error
     if isinstance(outcome, Paused):
-        return RunResult(run_id=ended.run_id, status="paused", values={}, inputs=given, interrupts=outcome.questions)
+        return RunResult(
+            run_id=ended.run_id, status="paused", values={}, inputs=ended.inputs, interrupts=outcome.questions
+        )
     values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
-    return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=given)
+    return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=ended.inputs)
 
 
-def _map_result(ended: Ended, plan: MapPlan, outputs: tuple[str, ...]) -> MapResult:
-    outcome = _raised(ended.outcome)
-    places: Iterable[object] = outcome.value if isinstance(outcome, Done) else ()  # type: ignore[assignment]
-    results = (_one_result(ended.run_id, plan, index, place) for index, place in enumerate(places))
-    kept = tuple(result for result in results if result is not None)
-    return MapResult(results=kept, run_id=ended.run_id, outputs=outputs)
-
-
-def _one_result(run_id: str, plan: MapPlan, index: int, place: object) -> RunResult | None:
-    """The result of one run of a batch, out of what its place holds; None where it is to be dropped."""
-    values, given = plan.outputs(index, place), plan.inputs(index)
-    if not plan.kept(values):
-        return None
-    if isinstance(values, Failure):
-        return RunResult(run_id=run_id, status="failed", values={}, inputs=given, error=values.error)
-    return RunResult(run_id=run_id, status="completed", values=values, inputs=given)
-
-
-def _streamed(run_id: str, plan: MapPlan, index: int, outcome: Outcome) -> RunResult | None:
-    place: object = None
-    if isinstance(outcome, Done):
-        place = outcome.value
-    elif isinstance(outcome, Failed):
-        place = Failure(outcome.error, index, outcome.attempts)
-    return _one_result(run_id, plan, index, place)
-
-
-def _raised(outcome: Outcome) -> Done | Paused:
-    if isinstance(outcome, Failed):
-        raise outcome.error
-    return outcome
+def _check_choice(option: str, given: str, choices: Sequence[str]) -> None:
+    if given not in choices:
+        raise ValueError(f"{option}={given!r} is none of {listed(choices)}.{did_you_mean(given, choices)}")

@@ -14,15 +14,8 @@ from typing import Protocol
 from piecework.dataflow.cycle import Vertex, cycles, shortest_cycle
 from piecework.dataflow.node import Node
 from piecework.dataflow.wiring import InputSpec, Wiring
-from piecework.errors import (
-    Fault,
-    MissingInputError,
-    UnknownInputError,
-    did_you_mean,
-    graph_label,
-    listed,
-    near_miss,
-)
+from piecework.errors import Fault, MissingInputError, UnknownInputError
+from piecework.wording import did_you_mean, graph_label, listed, near_miss
 
 __all__ = ("WiredGraph", "check_inputs", "check_known_inputs", "find_faults")
 

@@ -27,7 +27,14 @@ from piecework.report.extractive import ExtractiveWriter
 from piecework.report.gaps import Gap
 from piecework.report.library import Library, read_library
 from piecework.report.material import Material, read_material
-from piecework.report.workflow import DEFAULT_CONCURRENCY, DEFAULT_SECTION_COUNT, Report, report_generator, write_report
+from piecework.report.workflow import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_SECTION_COUNT,
+    Report,
+    report_generator,
+    report_of,
+    write_report,
+)
 from piecework.report.writer import Citation, Section, Writer, WrittenSection
 
 __all__ = (
@@ -55,5 +62,6 @@ __all__ = (
     "read_library",
     "read_material",
     "report_generator",
+    "report_of",
     "write_report",
 )

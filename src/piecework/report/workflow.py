@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from piecework import Failure, Graph, SyncRunner, node
+from piecework import Failure, Graph, RunResult, SyncRunner, node
 from piecework.observe import Observer
 from piecework.report.gaps import Gap, gaps_in
 from piecework.report.writer import Section, Writer, WrittenSection
 
-__all__ = ("DEFAULT_CONCURRENCY", "DEFAULT_SECTION_COUNT", "Report", "report_generator", "write_report")
+__all__ = ("DEFAULT_CONCURRENCY", "DEFAULT_SECTION_COUNT", "Report", "report_generator", "report_of", "write_report")
 
 DEFAULT_SECTION_COUNT = 6
 """How many sections a report has if nothing else is asked for."""
@@ -87,7 +87,21 @@ def write_report(
         ReportFailedError: There is no plan, or no section of it could be written.
     """
     runner = SyncRunner(max_concurrency=max_concurrency, observers=observers)
-    result = runner.run(report_generator(writer), inputs={"topic": topic, "section_count": section_count})
+    return report_of(runner.run(report_generator(writer), inputs={"topic": topic, "section_count": section_count}))
+
+
+def report_of(result: RunResult) -> Report:
+    """Return the report that a run of `report_generator` came to.
+
+    For reports that a store keeps, so that they can be resumed:
+
+        runner = SyncRunner(store=SqliteStore("runs.db"), max_concurrency=8)
+        graph = report_generator(writer)
+        report = report_of(runner.run(graph, {"topic": "Tides", "section_count": 6}, run_id="tides"))
+
+    Args:
+        result: The result of a run that has completed.
+    """
     sections = cast("Sequence[Section]", result["sections"])
     content = cast("Sequence[WrittenSection | Failure]", result["content"])
     written = tuple(one for one in content if isinstance(one, WrittenSection) and one.body)

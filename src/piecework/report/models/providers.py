@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from piecework.errors import did_you_mean
 from piecework.report.models.errors import MissingModelNameError, UnknownProviderError
+from piecework.wording import did_you_mean
 
 __all__ = ("DEFAULT_TIMEOUT", "PROVIDERS", "ModelName", "Provider", "choose_model", "read_model_name")
 

@@ -1,0 +1,230 @@
+"""How one run looks: its header, the tree of its calls, one call; as lines and as plain data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from rich.text import Text
+
+from piecework import RunInfo
+from piecework.cli.amounts import age, moment, size
+from piecework.cli.pages import aligned, cell, word
+from piecework.cli.runs import as_data, progress_of
+from piecework.cli.standing import counted, duration
+from piecework.cli.telling import brief, error_line, peeked, plain, told
+from piecework.core.fact import Fact
+from piecework.core.recorded import Recorded
+from piecework.observe.tree import Place, PlaceState
+from piecework.stores.owner import described
+
+__all__ = ("Portrait", "call_data", "call_lines", "header_lines", "outcome_of", "run_data", "tree_lines")
+
+_MICROSECONDS: Final = 1_000_000
+_MILLISECONDS: Final = 1000
+
+_MOST_FAILED = 10
+"""How many failed items of a fan-out are listed."""
+
+_LISTED: Final[tuple[PlaceState, ...]] = ("failed", "paused", "cancelled")
+"""States of items that are worth a line."""
+
+_COUNTED: Final[tuple[PlaceState, ...]] = ("done", "failed", "paused", "cancelled", "skipped", "begun", "waiting")
+
+_WIDE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A run, read."""
+
+    info: RunInfo
+    """How it stands."""
+    recorded: Recorded
+    """Its log, folded."""
+    tree: Place
+    """Its calls."""
+
+
+def header_lines(portrait: Portrait) -> list[Text]:
+    """Return what is to be said of a run as a whole, and a blank line."""
+    rows: list[list[Text]] = [[Text(f"{name}:", "bold"), text] for name, text in _header(portrait)]
+    return [*aligned(rows), Text()]
+
+
+def tree_lines(tree: Place, *, everything: bool = False) -> list[Text]:
+    """Return the tree of a run's calls.
+
+    Args:
+        tree: The tree, or one place in it.
+        everything: Whether to show each item of a fan-out, and not only those that failed or wait.
+    """
+    rows = [
+        [Text("  " * depth).append_text(cell(name)), state, detail]
+        for depth, name, state, detail in _rows(tree, tree.name, 0, everything=everything)
+    ]
+    return aligned(rows)
+
+
+def call_lines(fact: Fact) -> list[Text]:
+    """Return all that is known of one call."""
+    rows = (
+        ("status", word(fact.status)),
+        ("attempts", Text(str(fact.attempts))),
+        ("took", Text(_took(fact))),
+        ("ended", Text(moment(fact.ended / _MILLISECONDS))),
+    )
+    lines = [cell(fact.address, "bold"), *aligned([[Text(f"{name}:", "bold"), text] for name, text in rows])]
+    given = None if fact.given is None else peeked(fact.given)
+    lines += _block("input", None if given is None else told(given), "not kept: it is too large")
+    if fact.status == "failed":
+        return [*lines, *_block("error", _error_told(fact), "not kept")]
+    value = None if fact.value is None else told(peeked(fact.value))
+    return [*lines, *_block("output", value, "none" if fact.status != "done" else "not kept: record=False")]
+
+
+def run_data(portrait: Portrait) -> dict[str, Any]:
+    """Return a run and the tree of its calls as plain data."""
+    info, recorded = portrait.info, portrait.recorded
+    error = _error(recorded.end) if info.status == "failed" else None
+    questions = [{"id": fact.address, "asked": _asked(fact)} for fact in recorded.open_questions()]
+    return {**as_data(info), "error": error, "questions": questions, "tree": _place_data(portrait.tree)}
+
+
+def call_data(fact: Fact) -> dict[str, Any]:
+    """Return all that is known of one call as plain data."""
+    return {
+        "address": fact.address,
+        "status": fact.status,
+        "attempts": fact.attempts,
+        "took": fact.took / _MICROSECONDS,
+        "ended": fact.ended / _MILLISECONDS,
+        "input": None if fact.given is None else plain(peeked(fact.given)),
+        "output": None if fact.value is None or fact.status == "failed" else plain(peeked(fact.value)),
+        "error": _error(fact) if fact.status == "failed" else None,
+    }
+
+
+def outcome_of(fact: Fact) -> str:
+    """Return how a call ended beyond its status: how long it took, how often it was tried, its error."""
+    parts = [_took(fact)] if fact.status != "paused" else []
+    if fact.attempts > 1:
+        parts.append(counted(fact.attempts, "attempt"))
+    error = _error(fact) if fact.status == "failed" else None
+    return ": ".join(filter(None, (", ".join(parts), error)))
+
+
+def _header(portrait: Portrait) -> Iterator[tuple[str, Text]]:
+    info, recorded = portrait.info, portrait.recorded
+    yield "run", cell(info.run_id)
+    yield "name", cell(info.name)
+    status = word(info.status)
+    if info.owner is not None:
+        status.append(f", by {described(info.owner)}", "dim")
+    yield "status", status
+    yield "progress", Text(progress_of(info))
+    yield "started", Text(f"{moment(info.created)}, {age(time.time() - info.created)} ago")
+    yield ("so far" if info.status == "running" else "took"), Text(duration(info.updated - info.created))
+    yield "size", Text(f"{size(info.size)}, {counted(info.facts, 'fact')}")
+    if info.start.thread_id is not None:
+        yield "thread", cell(info.start.thread_id)
+    if info.start.parent is not None:
+        yield "from", cell(f"{info.start.parent}, at fact {info.start.position}")
+    yield from _pairs(recorded.input, info.start.labels)
+    error = _error(recorded.end) if recorded.end is not None and info.status == "failed" else None
+    if error:
+        yield "error", cell(error, "red")
+    for fact in recorded.open_questions():
+        yield "waits for", cell(f"{fact.address}: {_asked(fact)}", "magenta")
+
+
+def _pairs(given: Fact | None, labels: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
+    """Yield labels and inputs, shortened."""
+    for name, label in labels.items():
+        if label:
+            yield f"label {name}", cell(label if len(label) <= _WIDE else f"{label[: _WIDE - 3]}...")
+    read = None if given is None or given.value is None else peeked(given.value)
+    inputs = cast("dict[str, object]", read).get("given") if isinstance(read, dict) else None
+    if isinstance(inputs, dict):
+        for name, value in cast("dict[str, object]", inputs).items():
+            yield f"input {name}", cell(brief(value, _WIDE))
+
+
+def _rows(place: Place, name: str, depth: int, *, everything: bool) -> Iterator[tuple[int, str, Text, Text]]:
+    if place.kind == "fan-out":
+        yield from _fan_out_rows(place, name, depth, everything=everything)
+        return
+    fact = place.fact
+    state = Text() if place.kind == "run" or (place.kind == "graph" and place.state == "begun") else word(place.state)
+    detail = Text() if fact is None else cell(outcome_of(fact), "" if fact.status == "failed" else "dim")
+    yield depth, name, state, detail
+    for inner in place.inner:
+        yield from _rows(inner, inner.name, depth + 1, everything=everything)
+
+
+def _fan_out_rows(place: Place, name: str, depth: int, *, everything: bool) -> Iterator[tuple[int, str, Text, Text]]:
+    tails = {inner.name.partition("/")[2] for inner in place.inner}
+    tail = next(iter(tails)) if len(tails) == 1 else ""
+    yield depth, f"{name}/{tail}" if tail else name, Text(), Text(_counted(place))
+    shown = [inner for inner in place.inner if everything or inner.state in _LISTED]
+    most = len(shown) if everything else _MOST_FAILED
+    for inner in shown[:most]:
+        own = inner.name.partition("/")[0] if tail else inner.name
+        yield from _rows(inner, own, depth + 1, everything=everything)
+    if len(shown) > most:
+        yield depth + 1, f"and {len(shown) - most:,} more: --all", Text(), Text()
+
+
+def _counted(place: Place) -> str:
+    """How many items a fan-out has, and how many of them are in each state."""
+    counts = place.counts
+    states = [f"{counts[state]:,} {word(state).plain}" for state in _COUNTED if counts[state]]
+    return counted(counts.total(), "item") + (f": {', '.join(states)}" if states else "")
+
+
+def _took(fact: Fact) -> str:
+    seconds = fact.took / _MICROSECONDS
+    return duration(seconds) if seconds >= 1 else f"{seconds * _MILLISECONDS:.3g} ms"
+
+
+def _error(fact: Fact | None) -> str | None:
+    return None if fact is None or fact.value is None else error_line(peeked(fact.value))
+
+
+def _error_told(fact: Fact) -> list[str] | None:
+    if fact.value is None:
+        return None
+    error = peeked(fact.value)
+    lines = told(error_line(error))
+    if isinstance(error, BaseException):
+        trace = vars(error).get("__stored_traceback__")
+        lines += told(str(trace).rstrip()) if isinstance(trace, str) else []
+        lines += [line for note in getattr(error, "__notes__", []) for line in told(str(note))]
+    return lines
+
+
+def _asked(fact: Fact) -> str:
+    value = None if fact.value is None else peeked(fact.value)
+    return value if isinstance(value, str) else brief(value, _WIDE)
+
+
+def _block(name: str, lines: list[str] | None, absent: str) -> list[Text]:
+    if lines is None:
+        return [Text.assemble((f"{name}: ", "bold"), (absent, "dim"))]
+    return [Text(f"{name}:", "bold"), *(Text(f"  {line}".rstrip()) for line in lines)]
+
+
+def _place_data(place: Place) -> dict[str, Any]:
+    data: dict[str, Any] = {"address": place.address, "name": place.name, "kind": place.kind, "state": place.state}
+    if place.fact is not None:
+        data |= {name: part for name, part in call_data(place.fact).items() if name in _TREE_FIELDS}
+    if place.kind == "fan-out":
+        data |= {"size": place.size, "counts": {state: count for state, count in place.counts.items() if count}}
+    if place.inner:
+        data["inner"] = [_place_data(inner) for inner in place.inner]
+    return data
+
+
+_TREE_FIELDS: Final = ("attempts", "took", "ended", "error")

@@ -1,0 +1,173 @@
+"""Reports that are resumed: rebuilt from the order that their run keeps, written on, or printed once more.
+
+`resume` comes here. A report with gaps has completed, so another run takes over what it has and writes the gaps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import chdir, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from piecework import RunChangedError, RunInfo, RunResult
+from piecework.cli.errors import MisuseError
+from piecework.cli.keeping import Keeping
+from piecework.cli.naming import new_run_id
+from piecework.cli.orders import ReportOrder
+from piecework.cli.reporting import (
+    Authorship,
+    check_output,
+    deliver,
+    hush_libraries,
+    idle_writer,
+    model_name,
+    open_writer,
+    warnings_of,
+    write,
+)
+from piecework.cli.streams import say
+from piecework.core.portal import run_blocking
+from piecework.core.ports import RunLog
+from piecework.observe import Observer
+from piecework.report import DEFAULT_CONCURRENCY, Report, report_generator, report_of
+
+__all__ = ("Changes", "resume_report")
+
+_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be other than it was ordered."""
+
+    sources: Sequence[Path]
+    """Where the sources are now; none where they are where they were."""
+    model: str | None
+    """Who writes what is missing."""
+    output: Path | None
+    """The file to write."""
+    on_change: Literal["continue", "error"]
+    """What to do if the sources hold something else by now."""
+
+
+def resume_report(
+    kept: Keeping, info: RunInfo, order: ReportOrder, changes: Changes, *, quiet: bool, debug: bool
+) -> None:
+    """Write what is missing of a report, and deliver it.
+
+    Raises:
+        MisuseError: It cannot be gone on with as asked.
+        typer.Exit: There are gaps in it.
+    """
+    assert kept.store is not None
+    output = changes.output or (None if order.output is None else Path(order.output))
+    check_output(output)
+    if not debug:
+        hush_libraries()
+    info = _last(kept.store, info)
+    if info.status == "completed" and not info.tally.failed:
+        _print_again(kept, info, order, output, quiet=quiet)
+        return
+    who = _writer(info, order, changes, output)
+    if not quiet:
+        say(str(who))
+    _go_on(kept, info, order, who, output, quiet=quiet)
+
+
+def _last(store: RunLog, info: RunInfo) -> RunInfo:
+    """The run that goes on with a report now: the last one that took over from it because of its gaps."""
+    runs = run_blocking(store.runs())  # The newest first.
+    while True:
+        labels = info.start.labels
+        after = next((one for one in runs if one.start.parent == info.run_id and one.start.labels == labels), None)
+        if after is None or info.status != "completed":
+            return info
+        info = after
+
+
+def _print_again(kept: Keeping, info: RunInfo, order: ReportOrder, output: Path | None, *, quiet: bool) -> None:
+    runner = kept.runner(observers=(), labels={})
+    graph = report_generator(idle_writer(model_name(order.model)))
+    with _same_kind(info, order):
+        report = report_of(runner.resume(info.run_id, graph))
+    for warning in warnings_of(report, wanted=order.sections, has_sources=bool(order.sources)):
+        say(f"warning: {warning}")
+    if not quiet:
+        say(f"run {info.run_id} has completed: nothing is run again")
+    deliver(report.text, output)
+
+
+def _go_on(
+    kept: Keeping, info: RunInfo, order: ReportOrder, who: Authorship, output: Path | None, *, quiet: bool
+) -> None:
+    assert kept.store is not None
+    gaps = info.status == "completed"
+    run_id = new_run_id(kept.store, "report") if gaps else info.run_id
+    if gaps and not quiet:
+        say(f"run {info.run_id} has completed with gaps; run {run_id} takes over what it has, and writes them")
+    # A run that was killed before its inputs were recorded is given them again.
+    inputs: Mapping[str, object] = {"topic": order.topic, "section_count": order.sections} if not info.facts else {}
+
+    def perform(observer: Observer) -> RunResult:
+        runner = kept.runner(observers=[observer], labels=info.start.labels, max_concurrency=DEFAULT_CONCURRENCY)
+        graph = report_generator(who.writer)
+        with _same_kind(info, order):
+            if gaps:
+                return runner.fork(info.run_id, graph, new_id=run_id)
+            return runner.resume(info.run_id, graph, inputs=inputs)
+
+    with kept.advised(run_id):
+        written: Report = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
+        deliver(written.text, output)
+    if written.gaps:
+        say(kept.advice(run_id))
+        raise typer.Exit(_FAILED)
+
+
+def _writer(info: RunInfo, order: ReportOrder, changes: Changes, output: Path | None) -> Authorship:
+    """Who writes on: as ordered, but for what is changed; the sources must hold what they held."""
+    name = model_name(changes.model or order.model)
+    leave_out = [Path(one) for one in (order.output, None if output is None else os.path.abspath(output)) if one]
+    sources = list(changes.sources) or [Path(source) for source in order.sources]
+    inside = nullcontext() if changes.sources or not sources else _folder(info, order)
+    with inside:
+        who = open_writer(name, sources, leave_out=leave_out, timeout=order.timeout)
+    for skip in who.skipped:
+        say(f"warning: skipped {skip}")
+    same_kind = (name is None) == (model_name(order.model) is None)
+    if same_kind and who.fingerprint != order.fingerprint:
+        what = f"the sources of run {info.run_id!r} are not what they were when it was started"
+        if changes.on_change == "error":
+            raise MisuseError(
+                f"{what}, so what was planned from them no longer holds. Put them back, name them with --source, write "
+                "a new report, or go on with them as they are: --on-change continue."
+            )
+        say(f"warning: {what}: citations may be wrong")
+    return who
+
+
+def _folder(info: RunInfo, order: ReportOrder) -> chdir[str]:
+    """Be where the sources were named, so that they are called in citations as they were called then."""
+    if not Path(order.folder).is_dir():
+        raise MisuseError(
+            f"run {info.run_id!r} read its sources from {order.folder!r}, which is no longer there. Say where they are "
+            "with --source."
+        )
+    return chdir(order.folder)
+
+
+@contextmanager
+def _same_kind(info: RunInfo, order: ReportOrder) -> Generator[None]:
+    """A report planned for quoting cannot be written by a model, nor the other way round: tell it so."""
+    try:
+        yield
+    except RunChangedError as error:
+        raise MisuseError(
+            f"run {info.run_id!r} was planned for {order.model!r} and cannot be gone on with in another way: quoted "
+            f"reports and those of models number their sources differently ({'; '.join(error.changes)})."
+        ) from error

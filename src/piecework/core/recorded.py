@@ -1,0 +1,135 @@
+"""A run's log, read back: for each address what stands there now.
+
+Whoever resumes a run folds its log once and hands the fold to the journal, which answers calls from it. A fold of a log
+is pure: it reads facts and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from piecework.core.fact import Fact
+
+__all__ = ("Recorded", "places")
+
+DIGEST = 16
+"""Bytes of a digest."""
+
+
+class Recorded:
+    """What a log says; later facts count more than earlier ones, but for a call that is done."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        """Fold the facts of a run, which are in the order they were recorded."""
+        self.input: Fact | None = None
+        """What the run was given."""
+        self.end: Fact | None = None
+        """How it ended, if nothing was recorded after that."""
+        self.calls: dict[str, Fact] = {}
+        """The last fact of each call, by address; a done one stays unless the call's arguments were others later."""
+        self.plans: dict[str, Fact] = {}
+        """The plans of fan-outs, by address."""
+        self.pulled: dict[str, dict[int, bytes]] = {}
+        """For fan-outs over sources of unknown size: what stands for each item that was pulled, by its number."""
+        self.questions: dict[str, Fact] = {}
+        """Questions that were asked, by id."""
+        self.answers: dict[str, Fact] = {}
+        """Answers, by the question's id."""
+        self._news: set[str] = set()
+        """Addresses of calls that hold a question which was answered since they paused."""
+        self._open: dict[str, list[Fact]] | None = None
+        for fact in facts:
+            self._take(fact)
+
+    def _take(self, fact: Fact) -> None:
+        self.end = None
+        match fact.kind:
+            case "call":
+                self._take_call(fact)
+            case "plan":
+                self._take_plan(fact)
+            case "question":
+                self.questions[fact.address] = fact
+            case "answer":
+                self.answered(fact)
+            case "input":
+                self.input = fact
+            case "end":
+                self.end = fact
+            case _:
+                pass  # Of no concern for what is run again.
+
+    def _take_call(self, fact: Fact) -> None:
+        known = self.calls.get(fact.address)
+        if known is None or known.status != "done" or (known.inputs, known.given) != (fact.inputs, fact.given):
+            self.calls[fact.address] = fact
+            self._news.discard(fact.address)
+
+    def _take_plan(self, fact: Fact) -> None:
+        if not fact.address.endswith(":]"):
+            self.plans[fact.address] = fact
+            return
+        address, _, first = fact.address[:-2].rpartition("[")
+        known, digests = self.pulled.setdefault(address, {}), fact.value or b""
+        for number, at in enumerate(range(0, len(digests), DIGEST), int(first)):
+            known[number] = digests[at : at + DIGEST]
+
+    def answered(self, fact: Fact) -> None:
+        """Take an answer in: every call around its question may go on."""
+        self.answers[fact.address] = fact
+        self._news.update(places(fact.address.rpartition("?")[0]))
+        self._open = None
+
+    def open_questions(self) -> list[Fact]:
+        """The questions that calls wait for, in the order they were asked."""
+        return [
+            fact
+            for question, fact in self.questions.items()
+            if question not in self.answers and self._waits(question.rpartition("?")[0])
+        ]
+
+    def asked_in(self, address: str) -> list[Fact]:
+        """The open questions of a paused call, its children's included; none once one of them was answered."""
+        if address in self._news:
+            return []
+        if self._open is None:
+            self._open = {}
+            for fact in self.open_questions():
+                for place in places(fact.address.rpartition("?")[0]):
+                    self._open.setdefault(place, []).append(fact)
+        return self._open.get(address, [])
+
+    def _waits(self, address: str) -> bool:
+        call = self.calls.get(address)
+        return call is not None and call.status == "paused"
+
+    def forget_below(self, paths: Collection[str], path_of: Callable[[str], str]) -> list[str]:
+        """Take what is recorded of some nodes, and of all inside them, as not recorded, so that they run again.
+
+        Args:
+            paths: The nodes.
+            path_of: Makes an address the path of its node.
+
+        Returns:
+            The addresses that are forgotten.
+        """
+        if not paths:
+            return []
+        gone = [
+            address
+            for address in (*self.calls, *self.plans, *self.pulled)
+            if any(place in paths for place in places(path_of(address)))
+        ]
+        for address in gone:
+            for kept in (self.calls, self.plans, self.pulled):
+                kept.pop(address, None)
+        return gone
+
+
+def places(address: str) -> Iterator[str]:
+    """An address and all that it is inside of, outermost first."""
+    at = address.find("/")
+    while at >= 0:
+        yield address[:at]
+        at = address.find("/", at + 1)
+    yield address
