@@ -28,6 +28,7 @@ from piecework.errors import (
     MissingInputError,
     RunChangedError,
     RunExistsError,
+    UnknownGraphError,
     UnknownQuestionError,
     UnknownRunError,
 )
@@ -37,6 +38,9 @@ __all__ = ("Found", "OnChange", "Request", "Work", "find_run", "fork_run", "open
 
 OnChange: TypeAlias = Literal["error", "continue"]
 """What becomes of a resume whose graph is not the one that the run was started with."""
+
+BATCH_NAME = "batch"
+"""What batches of runs are called, whatever their graph is."""
 
 _PLACES = re.compile(r"\[[^\[\]/]*\]|@\d+")
 
@@ -142,6 +146,8 @@ async def open_run(
         plan = work.plan(work.given)
         opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given})
         return Found(start=start, plan=plan, opened=opened, inputs=work.given)
+    if info.name == BATCH_NAME != work.name:
+        raise UnknownGraphError(info.run_id, name=info.name)
     changes = tuple(_changes(info.start, work))
     if changes and request.on_change == "error":
         raise _changed(info.run_id, changes)
@@ -246,6 +252,8 @@ async def fork_run(
         MissingInputError: It was given something that could not be stored, and that is not given now.
     """
     info = await find_run(store, run_id)
+    if info.name == BATCH_NAME != work.name:
+        raise UnknownGraphError(info.run_id, name=info.name)
     if await store.find(start.run_id) is not None:
         raise RunExistsError(start.run_id)
     changes = tuple(_changes(info.start, work))

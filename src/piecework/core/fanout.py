@@ -31,6 +31,10 @@ AHEAD = 1000
 _DROPPED = object()
 
 
+async def _nothing() -> None:
+    """What is left to do of an item that is on record."""
+
+
 def key_fault(key: object, taken: Collection[object]) -> str:
     """Why something cannot be an item's key; empty where it can."""
     if type(key) is not str and type(key) is not int:
@@ -63,7 +67,9 @@ class Fan(Group):
         self._pull = self._puller(action.items)
         self._gated = self._feed is not None or self._sink is not None
         """Whether there are times when nothing is to be pulled though the items have not ended."""
+        self._door = run.door
         self._invoke = run.door.invoke
+        self._recalls = run.door.journal.recall is not None
         if self._sink is not None:
             self._sink.on_room(self.nudge)
 
@@ -99,13 +105,23 @@ class Fan(Group):
         index: int = self._pulled
         self._pulled = index + 1
         key: int | str | None = index if self._action.key is None else self._key(index, kwargs)
-        if key is None:
-            return None
+        return None if key is None else self._begin_item(index, key, kwargs)
+
+    def _begin_item(self, index: int, key: int | str, kwargs: Mapping[str, object]) -> Work:
         if self._sink is None:
             self._results.append(None)
-        if self._site is not None:
-            return self._call(index, Call(self._site, key), kwargs)
-        return self._plan(index, key, kwargs)
+        if self._site is None:
+            return self._plan(index, key, kwargs)
+        call = Call(self._site, key)
+        if self._recalls:
+            known = self._door.known(call, kwargs)
+            if type(known) is Done and self._sink is None:
+                self._results[index] = known.value
+                return _nothing()
+            if known is not None:
+                self._take(index, known)
+                return _nothing()
+        return self._call(index, call, kwargs)
 
     def _key(self, index: int, kwargs: Mapping[str, object]) -> int | str | None:
         """An item's key by the user's function; None, and the fan-out fails, where that gives none."""

@@ -52,8 +52,8 @@ class Door:
     async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Perform one call and say how it ended; only cancellation is raised."""
         journal = self.journal
-        if journal.keeps and (known := journal.known(call, kwargs)) is not None:
-            return self._tell_known(call, known)
+        if journal.keeps and (known := self.known(call, kwargs)) is not None:
+            return known
         limiter = self.limiter
         if limiter is not None and not self._lets_in(call, limiter):
             await self._admit(call, limiter)
@@ -121,8 +121,11 @@ class Door:
             self.emit(CallFinished(call, outcome))
         return outcome
 
-    def _tell_known(self, call: Call, outcome: Outcome) -> Outcome:
-        """An outcome that is on record: told, and not recorded again."""
+    def known(self, call: Call, kwargs: Mapping[str, object]) -> Outcome | None:
+        """How a call ended if that is on record: it is told, and not recorded again. From any thread."""
+        outcome = self.journal.known(call, kwargs)
+        if outcome is None:
+            return None
         if type(outcome) is Failed:
             note_place(call, outcome)
         if self.emit is not None:

@@ -37,6 +37,9 @@ BYTES = 4_000_000
 GIVEN = 1000
 """Bytes of arguments up to which they are kept with their call."""
 
+_ENDED = frozenset({"done", "failed"})
+"""What a call's status is when it counts."""
+
 _STATUS: Mapping[Status, RunStatus] = {
     "done": "completed",
     "failed": "failed",
@@ -110,10 +113,14 @@ class Count(Struct, eq=False):
     @staticmethod
     def recalled(recall: Recall) -> tuple[Count, Tally]:
         """The count of what is on record."""
-        count = Count(sizes=dict(recall.sizes()))
-        tally = count.take(recall.recorded.calls.values())
-        count.known = recall.recorded.calls
-        return count, tally
+        calls, sizes = recall.recorded.calls, dict(recall.sizes())
+        count = Count(known=calls, sizes=sizes)
+        ended = [address for address, fact in calls.items() if fact.status in _ENDED]
+        count.failed = {address for address in ended if calls[address].status == "failed"}
+        count.done = len(ended) - len(count.failed)
+        count.items = sum([address.rpartition("[")[0] in sizes for address in ended]) if sizes else 0
+        count.others = len(ended) - count.items
+        return count, count.take(())
 
 
 class Journal:

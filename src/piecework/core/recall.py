@@ -53,8 +53,19 @@ class Recall:
         fact = self.recorded.calls.get(call.address)
         if fact is None:
             return None
-        if fact.status == "done":
-            return self._done(fact, call, arguments)
+        if fact.status != "done":
+            return self._undone(fact, call)
+        changed = (fact.inputs != call.inputs or fact.given != call.given) and self._counts(arguments)
+        if changed and self._changed_inputs == "error":
+            return Failed(InputChangedError(node=call.target.name, address=call.address))
+        if changed or fact.value is None:
+            return None
+        try:
+            return Done(self._codec.decode(fact.value))
+        except CodecError as fault:
+            return Failed(_unreadable(call, fault))
+
+    def _undone(self, fact: Fact, call: Call) -> Outcome | None:
         if fact.status == "failed":
             if self._completed and fact.value is not None:
                 return Failed(cast("BaseException", self._codec.decode(fact.value)), fact.attempts)
@@ -65,6 +76,10 @@ class Recall:
                 return Paused(tuple(map(self.question, asked)))
             call.living().attempts = fact.attempts
         return None
+
+    def _counts(self, arguments: Mapping[str, object]) -> bool:
+        """Whether it matters that these are not the arguments on record."""
+        return not self._completed and not any(value is UNKEPT for value in arguments.values())
 
     def done(self, address: str) -> bool:
         """Whether a call is on record as done."""
@@ -113,19 +128,6 @@ class Recall:
                 size = told.get("size")
                 if told.get("calls") and isinstance(size, int):
                     yield address, size
-
-    def _done(self, fact: Fact, call: Call, arguments: Mapping[str, object]) -> Outcome | None:
-        changed = not self._completed and (fact.inputs != call.inputs or fact.given != call.given)
-        if changed and any(value is UNKEPT for value in arguments.values()):
-            changed = False
-        if changed and self._changed_inputs == "error":
-            return Failed(InputChangedError(node=call.target.name, address=call.address))
-        if changed or fact.value is None:
-            return None
-        try:
-            return Done(self._codec.decode(fact.value))
-        except CodecError as fault:
-            return Failed(_unreadable(call, fault))
 
 
 def _unreadable(call: Call, fault: CodecError) -> CodecError:

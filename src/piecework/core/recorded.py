@@ -38,14 +38,19 @@ class Recorded:
         self._news: set[str] = set()
         """Addresses of calls that hold a question which was answered since they paused."""
         self._open: dict[str, list[Fact]] | None = None
+        calls = self.calls
         for fact in facts:
-            self._take(fact)
+            if fact.kind != "call":
+                self._take(fact)
+                continue
+            self.end = None
+            known = calls.setdefault(fact.address, fact)
+            if known is not fact:
+                self._replace(known, fact)
 
     def _take(self, fact: Fact) -> None:
         self.end = None
         match fact.kind:
-            case "call":
-                self._take_call(fact)
             case "plan":
                 self._take_plan(fact)
             case "question":
@@ -59,9 +64,9 @@ class Recorded:
             case _:
                 pass  # Of no concern for what is run again.
 
-    def _take_call(self, fact: Fact) -> None:
-        known = self.calls.get(fact.address)
-        if known is None or known.status != "done" or (known.inputs, known.given) != (fact.inputs, fact.given):
+    def _replace(self, known: Fact, fact: Fact) -> None:
+        """A call has another fact: it counts more, unless it is of a call that is done and was given the same."""
+        if known.status != "done" or (known.inputs, known.given) != (fact.inputs, fact.given):
             self.calls[fact.address] = fact
             self._news.discard(fact.address)
 

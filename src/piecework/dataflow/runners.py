@@ -142,11 +142,14 @@ class RunnerBase:
 
     async def _graph_of(self, run_id: str, graph: Graph | None) -> Graph:
         """The graph of a run: the one given, or one of its name that this runner has run."""
-        found = await find_run(self._engine.store("resume()"), run_id)
-        graph = self._graphs.get(found.name) if graph is None else graph
-        if graph is None or found.name == "batch":
+        store = self._engine.store("resume()")
+        if graph is not None:
+            return graph
+        found = await find_run(store, run_id)
+        known = self._graphs.get(found.name)
+        if known is None:
             raise UnknownGraphError(run_id, name=found.name)
-        return graph
+        return known
 
     def _request(
         self,
