@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from piecework.core.interrupts import interrupt
+    from piecework.core.ports import RunLog
     from piecework.core.runs import RunInfo
     from piecework.dataflow.graph import Graph
     from piecework.dataflow.node import node
@@ -78,6 +79,7 @@ __all__ = (
     "RunExistsError",
     "RunHeldError",
     "RunInfo",
+    "RunLog",
     "RunLostError",
     "RunResult",
     "Runner",
@@ -101,6 +103,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "interrupt": "piecework.core.interrupts",
     "RunInfo": "piecework.core.runs",
+    "RunLog": "piecework.core.ports",
     "Graph": "piecework.dataflow.graph",
     "node": "piecework.dataflow.node",
     "MapResult": "piecework.dataflow.results",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piecework import CodecError
-from piecework.core.codec import Codec
+from piecework.core.codec import Codec, Foreign
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +172,9 @@ def test_what_cannot_be_written_is_a_codec_error_and_no_other(value: object) -> 
 
 @given(data=st.binary(max_size=60))
 def test_junk_is_a_codec_error_or_a_value_never_another_exception(data: bytes) -> None:
-    with suppress(CodecError):
-        CODEC.decode(data)
+    for read in (CODEC.decode, CODEC.peek):
+        with suppress(CodecError):
+            read(data)
 
 
 @given(value=values, data=st.data())
@@ -182,8 +183,52 @@ def test_damaged_bytes_are_a_codec_error_or_a_value_never_another_exception(valu
     for _ in range(data.draw(st.integers(1, 3))):
         encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(encoded[: data.draw(st.integers(0, len(encoded)))])
-    with suppress(CodecError):
-        CODEC.decode(cut)
+    for read in (CODEC.decode, CODEC.peek):
+        with suppress(CodecError):
+            read(cut)
+
+
+def test_a_value_of_a_type_that_is_not_registered_can_be_looked_at() -> None:
+    stored = CODEC.encode({"points": [Point(1, Point(2))], "plain": (1, 2)})
+    told = Codec().peek(stored)
+    inner = Foreign(f"{__name__}.Point", {"x": 2, "y": None})
+    assert told == {"points": [Foreign(f"{__name__}.Point", {"x": 1, "y": inner})], "plain": (1, 2)}
+    assert CODEC.peek(stored) == {"points": [Point(1, Point(2))], "plain": (1, 2)}
+
+
+@given(arguments=st.dictionaries(st.text(), values, max_size=4), data=st.data())
+def test_the_same_arguments_are_the_same_bytes_in_whatever_order(
+    arguments: dict[str, object], data: st.DataObject
+) -> None:
+    shuffled = dict(data.draw(st.permutations(list(arguments.items()))))
+    assert CODEC.encode_arguments(shuffled) == CODEC.encode_arguments(arguments)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"x": 1}, {"x": True}),
+        ({"x": 1}, {"y": 1}),
+        ({"x": 0.0}, {"x": -0.0}),
+        ({"x": "a\ud800"}, {"x": "a\ud801"}),
+        ({"x": 2**70}, {"x": 2**70 + 1}),
+        ({"x": [1, 2]}, {"x": (1, 2)}),
+        ({"x": Point(1)}, {"x": Point(2)}),
+        ({"x": 1, "y": object()}, {"x": 2, "y": object()}),
+    ],
+)
+def test_other_arguments_are_other_bytes(one: dict[str, object], other: dict[str, object]) -> None:
+    assert CODEC.encode_arguments(one) != CODEC.encode_arguments(other)
+
+
+def test_an_argument_that_cannot_be_encoded_does_not_count() -> None:
+    one, other = {"client": object(), "x": Point(1)}, {"client": object(), "x": Point(1)}
+    assert CODEC.encode_arguments(one) == CODEC.encode_arguments(other)
+    assert CODEC.decode(CODEC.encode_arguments(one)) == {"x": Point(1)}
+
+
+def test_arguments_that_are_given_to_all_alike_are_left_apart() -> None:
+    assert CODEC.encode_arguments({"x": 1, "text": "long"}, apart={"text"}) == CODEC.encode_arguments({"x": 1})
 
 
 def tagged(tag: object, payload: object) -> bytes:

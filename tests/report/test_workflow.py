@@ -80,3 +80,35 @@ def test_a_failed_section_is_a_gap_and_the_others_stand() -> None:
 def test_a_report_of_gaps_alone_is_an_error() -> None:
     with pytest.raises(NothingWrittenError, match="no ink for x 0"):
         write_report("x", Faltering("0", "1"), section_count=2)
+
+
+class Counting(Scripted):
+    """One that counts what it is asked, and cannot join at first."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.can_join = False
+
+    def plan(self, topic: str, section_count: int) -> list[Section]:
+        self.asked.append("plan")
+        return super().plan(topic, section_count)
+
+    def write(self, section: Section) -> WrittenSection:
+        self.asked.append(f"write {section.id}")
+        return super().write(section)
+
+    def join(self, topic: str, sections: Sequence[Section], content: Sequence[WrittenSection | Failure]) -> str:
+        if not self.can_join:
+            raise OSError("no paper")
+        return super().join(topic, sections, content)
+
+
+def test_a_report_in_a_store_goes_on_where_it_stopped() -> None:
+    writer, store = Counting(), MemoryStore()
+    with pytest.raises(OSError, match="no paper"):
+        write_report("x", writer, section_count=2, store=store, run_id="mine")
+    assert sorted(writer.asked) == ["plan", "write 0", "write 1"]
+    writer.asked.clear()
+    writer.can_join = True
+    report = write_report("x", writer, section_count=2, store=store, run_id="mine")
+    assert (report.titles, writer.asked) == (("x 0", "x 1"), [])

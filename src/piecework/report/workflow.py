@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from piecework import Failure, Graph, RunResult, SyncRunner, node
+from piecework import Failure, Graph, RunLog, RunResult, SyncRunner, node
 from piecework.observe import Observer
 from piecework.report.gaps import Gap, gaps_in
 from piecework.report.writer import Section, Writer, WrittenSection
@@ -67,6 +67,8 @@ def write_report(
     section_count: int = DEFAULT_SECTION_COUNT,
     max_concurrency: int = DEFAULT_CONCURRENCY,
     observers: Sequence[Observer] = (),
+    store: RunLog | None = None,
+    run_id: str | None = None,
 ) -> Report:
     """Write a report on `topic`.
 
@@ -76,6 +78,8 @@ def write_report(
         section_count: How many sections to write, at most.
         max_concurrency: How many sections to write at once, at most.
         observers: Are told what happens.
+        store: Keeps what was written; None keeps nothing.
+        run_id: Names the report in the store. One of that name goes on where it stopped, and pays for nothing twice.
 
     Returns:
         The report; a section that failed is one of its gaps.
@@ -83,21 +87,17 @@ def write_report(
     Raises:
         EmptyTopicError: The topic has no words.
         OffTopicError: Nothing in the sources bears on it.
+        NoStoreError: `run_id` was given without a store.
         SectionCountError: `section_count` is below 1.
         ReportFailedError: There is no plan, or no section of it could be written.
     """
-    runner = SyncRunner(max_concurrency=max_concurrency, observers=observers)
-    return report_of(runner.run(report_generator(writer), inputs={"topic": topic, "section_count": section_count}))
+    runner = SyncRunner(max_concurrency=max_concurrency, observers=observers, store=store)
+    inputs = {"topic": topic, "section_count": section_count}
+    return report_of(runner.run(report_generator(writer), inputs, run_id=run_id))
 
 
 def report_of(result: RunResult) -> Report:
     """Return the report that a run of `report_generator` came to.
-
-    For reports that a store keeps, so that they can be resumed:
-
-        runner = SyncRunner(store=SqliteStore("runs.db"), max_concurrency=8)
-        graph = report_generator(writer)
-        report = report_of(runner.run(graph, {"topic": "Tides", "section_count": 6}, run_id="tides"))
 
     Args:
         result: The result of a run that has completed.
