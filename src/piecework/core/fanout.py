@@ -105,23 +105,25 @@ class Fan(Group):
         index: int = self._pulled
         self._pulled = index + 1
         key: int | str | None = index if self._action.key is None else self._key(index, kwargs)
-        return None if key is None else self._begin_item(index, key, kwargs)
-
-    def _begin_item(self, index: int, key: int | str, kwargs: Mapping[str, object]) -> Work:
+        if key is None:
+            return None
         if self._sink is None:
             self._results.append(None)
         if self._site is None:
             return self._plan(index, key, kwargs)
         call = Call(self._site, key)
-        if self._recalls:
-            known = self._door.known(call, kwargs)
-            if type(known) is Done and self._sink is None:
-                self._results[index] = known.value
-                return _nothing()
-            if known is not None:
-                self._take(index, known)
-                return _nothing()
-        return self._call(index, call, kwargs)
+        return self._recalled(index, call, kwargs) if self._recalls else self._call(index, call, kwargs)
+
+    def _recalled(self, index: int, call: Call, kwargs: Mapping[str, object]) -> Work:
+        """Take an item's outcome as it is on record, or else call it."""
+        known = self._door.known(call, kwargs)
+        if known is None:
+            return self._call(index, call, kwargs)
+        if type(known) is Done and self._sink is None:
+            self._results[index] = known.value
+        else:
+            self._take(index, known)
+        return _nothing()
 
     def _key(self, index: int, kwargs: Mapping[str, object]) -> int | str | None:
         """An item's key by the user's function; None, and the fan-out fails, where that gives none."""
