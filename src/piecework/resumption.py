@@ -6,16 +6,15 @@ that a refused resume changes nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from time import time
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct, msgpack, structs
 
 from piecework.core.codec import Codec
 from piecework.core.fact import Fact
-from piecework.core.journal import BATCH, Count, Opened, input_fact
+from piecework.core.journal import Count, Opened, input_fact
 from piecework.core.outcome import Done, Outcome
 from piecework.core.plan import Action, Finish, Plan
 from piecework.core.policy import KeepPolicy
@@ -39,10 +38,11 @@ __all__ = ("Found", "OnChange", "Request", "Work", "find_run", "fork_run", "open
 OnChange: TypeAlias = Literal["error", "continue"]
 """What becomes of a resume whose graph is not the one that the run was started with."""
 
-BATCH_NAME = "batch"
-"""What batches of runs are called, whatever their graph is."""
+BATCH = "graph for each of "
+"""How the shape of a batch of runs begins to tell its graph."""
 
-_PLACES = re.compile(r"\[[^\[\]/]*\]|@\d+")
+Change: TypeAlias = tuple[dict[str, str], list[str]]
+"""What a workflow is made of now, and the paths of nodes whose functions are others than they were, or are gone."""
 
 
 def _anything(inputs: Mapping[str, object]) -> None:
@@ -63,6 +63,9 @@ class Work(Struct, frozen=True, eq=False, kw_only=True):
 
     bound: Mapping[str, object] = {}
     """The inputs that the workflow brings itself."""
+
+    outputs: tuple[str, ...] = ()
+    """What it is wanted for, where its outputs have names."""
 
     plan: Callable[[Mapping[str, object]], Plan]
     """Makes the plan of one run out of inputs that were checked."""
@@ -142,23 +145,39 @@ async def open_run(
     if info is None:
         if request.known:
             raise UnknownRunError(start.run_id, store=repr(store))
+        if request.answers:
+            raise UnknownQuestionError(start.run_id, request.answers, waiting=())
         work.check(work.given)
         plan = work.plan(work.given)
-        opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given})
+        opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given}, bound=_own(work))
         return Found(start=start, plan=plan, opened=opened, inputs=work.given)
-    if info.name == BATCH_NAME != work.name:
-        raise UnknownGraphError(info.run_id, name=info.name)
-    changes = tuple(_changes(info.start, work))
-    if changes and request.on_change == "error":
-        raise _changed(info.run_id, changes)
+    _check_kind(info, work, request)
     # Whoever works on the run is told first of all; else it is claimed when all is well.
     claim = await store.claim(info.start) if info.status == "running" else None
     try:
-        return await _take_up(store, codec, work, request=request, info=info, claim=claim, keep=keep, whole=not changes)
+        return await _take_up(store, codec, work, request=request, info=info, claim=claim, keep=keep)
     except BaseException:
         if claim is not None:
             store.give_up(claim)
         raise
+
+
+def _check_kind(info: RunInfo, work: Work, request: Request) -> None:
+    """See that a run is of the kind, and in the thread, that it is asked for as."""
+    batch = any(told.startswith(BATCH) for told in info.start.shape.values())
+    if batch and work.name != info.name:
+        raise UnknownGraphError(info.run_id, name="batch")
+    if request.thread_id not in {None, info.start.thread_id}:
+        raise RunChangedError(
+            f"run {info.run_id!r} is no part of thread {request.thread_id!r}. Leave thread_id out to go on with it.",
+            run_id=info.run_id,
+            changes=["thread_id"],
+        )
+
+
+def _own(work: Work) -> frozenset[str]:
+    """The inputs that the workflow brings itself and nobody gave."""
+    return frozenset(work.bound.keys() - work.given.keys())
 
 
 async def _take_up(
@@ -170,46 +189,58 @@ async def _take_up(
     info: RunInfo,
     claim: Claim | None,
     keep: KeepPolicy,
-    whole: bool,
 ) -> Found:
-    """Take a run up where it stopped; `whole` says that the workflow is the one that it was started with."""
+    """Take a run up where it stopped."""
     run_id = info.run_id
     facts = list(await store.read(run_id))
-    recorded = _folded(facts, info.start, work)
-    completed = info.status == "completed" and whole
-    if completed and _ended_with_outputs(recorded):
-        return _over(codec, recorded, work, info)
-    inputs = _inputs(codec, recorded, work, run_id)
-    plan = _plan(work, inputs, recorded, run_id)
+    recorded = Recorded(facts)
+    change = _change(recorded, info.start, work, refuse=request.on_change == "error")
+    completed = info.status == "completed" and change is None
+    told = _told(codec, recorded)
+    inputs = _inputs(codec, told, work, run_id, over=completed, grown=change is not None)
     answers = _answers(codec, recorded, request, run_id)
+    finished = _outputs_on_record(codec, recorded, work) if completed else None
+    if finished is not None:
+        return Found(start=info.start, plan=_Finished(finished), opened=Opened(claim=None), inputs=inputs)
+    _check_given(told, work, run_id)
+    plan = _plan(work, inputs, recorded, run_id)
     if claim is None and not completed:
         claim = await store.claim(info.start)
         if claim.facts != len(facts):  # Somebody went on with it meanwhile.
-            facts += await store.read(run_id, after=len(facts))
-            recorded = _folded(facts, info.start, work)
+            recorded = Recorded([*facts, *await store.read(run_id, after=len(facts))])
+            change = _change(recorded, info.start, work, refuse=False)
+    if change is not None:
+        recorded.forget_below(change[1])
     for fact in answers:
         recorded.answered(fact)
     opened = Opened(
         claim=claim,
         recall=Recall(recorded, codec, changed_inputs=keep.changed_inputs, completed=completed),
         inputs={**work.bound, **inputs} if recorded.input is None else None,
-        answers=tuple(answers),
+        bound=_own(work),
+        keeps_outputs=bool(told.absent),
+        first=(*_updates(change), *answers),
     )
     return Found(start=info.start, plan=plan, opened=opened, inputs=inputs)
 
 
-def _ended_with_outputs(recorded: Recorded) -> bool:
-    """Whether the end of a run has its outputs, as it has where an input could not be stored."""
-    return recorded.end is not None and recorded.end.status == "done" and recorded.end.value is not None
+def _updates(change: Change | None) -> tuple[Fact, ...]:
+    """The fact of a workflow that is another now."""
+    if change is None:
+        return ()
+    return (Fact("update", "", value=msgpack.encode(change), ended=int(time() * 1000)),)
 
 
-def _over(codec: Codec, recorded: Recorded, work: Work, info: RunInfo) -> Found:
-    """A completed run whose outputs are on record as they are."""
-    assert recorded.end is not None
-    assert recorded.end.value is not None
-    inputs = {**_told(codec, recorded)[0], **work.given}
-    plan = _Finished(Done(codec.decode(recorded.end.value)))
-    return Found(start=info.start, plan=plan, opened=Opened(claim=None), inputs=inputs)
+def _outputs_on_record(codec: Codec, recorded: Recorded, work: Work) -> Done | None:
+    """The outputs of a completed run, where its end has them, as it has where an input could not be stored."""
+    end = recorded.end
+    if end is None or end.status != "done" or end.value is None:
+        return None
+    outputs = codec.decode(end.value)
+    if work.outputs and isinstance(outputs, dict):
+        made = cast("dict[str, object]", outputs)
+        return Done({name: made[name] for name in work.outputs}) if made.keys() >= set(work.outputs) else None
+    return Done(outputs)
 
 
 class _Finished:
@@ -252,118 +283,149 @@ async def fork_run(
         MissingInputError: It was given something that could not be stored, and that is not given now.
     """
     info = await find_run(store, run_id)
-    if info.name == BATCH_NAME != work.name:
-        raise UnknownGraphError(info.run_id, name=info.name)
+    _check_kind(info, work, Request())
     if await store.find(start.run_id) is not None:
         raise RunExistsError(start.run_id)
-    changes = tuple(_changes(info.start, work))
-    if changes and on_change == "error":
-        raise _changed(run_id, changes)
     facts = list(await store.read(run_id))
-    recorded = _folded(facts, info.start, work)
-    inputs = {**_inputs(codec, recorded, structs.replace(work, given={}), run_id, given_later=work.given), **work.given}
-    work.check(inputs)
-    plan = work.plan(inputs)
-    dropped = set(recorded.forget_below(rerun, node_path))
-    kept = [input_fact(codec, {**work.bound, **inputs})[0]]
-    kept += [fact for fact in facts if _goes_along(fact, recorded, dropped)]
-    start = structs.replace(start, parent=run_id, position=len(facts))
-    claim = await store.claim(start)
-    recall = Recall(Recorded(kept), codec, changed_inputs="rerun", completed=False)
-    await _copy(store, claim, kept, recall)
-    claim = Claim(claim.run_id, claim.epoch, len(kept))
-    return Found(start=start, plan=plan, opened=Opened(claim=claim, recall=recall), inputs=inputs)
-
-
-def node_path(address: str) -> str:
-    """The path of the node that an address belongs to: without the workflow's name, items and rounds."""
-    return _PLACES.sub("", address.partition("/")[2])
-
-
-def _goes_along(fact: Fact, recorded: Recorded, dropped: Collection[str]) -> bool:
-    """Whether a fact is copied into a fork."""
-    if fact.kind == "call":
-        return recorded.calls.get(fact.address) is fact
-    if fact.kind in {"question", "answer"}:
-        return fact.address.rpartition("?")[0] not in dropped
-    return fact.kind == "plan" and fact.address not in dropped
-
-
-async def _copy(store: RunLog, claim: Claim, facts: list[Fact], recall: Recall) -> None:
-    tally = Count.recalled(recall)[1]
-    for first in range(0, len(facts), BATCH):
-        await store.append(Batch(claim=claim, first=first, facts=facts[first : first + BATCH], tally=tally))
-
-
-def _folded(facts: Iterable[Fact], start: RunStart, work: Work) -> Recorded:
-    """A log without the calls of functions that are no longer the same."""
     recorded = Recorded(facts)
-    others = {
-        path
-        for path, told in start.shape.items()
-        if path not in work.shape or told.partition(" ")[0] != work.shape[path].partition(" ")[0]
+    change = _change(recorded, info.start, work, refuse=on_change == "error")
+    told = _told(codec, recorded)
+    inputs = {**told.kept, **{name: work.bound[name] for name in told.bound if name in work.bound}, **work.given}
+    _check_given(told, work, run_id)
+    work.check({**work.bound, **inputs})
+    plan = work.plan(inputs)
+    recorded.forget_below({*rerun, *(change[1] if change is not None else ())})
+    fact, whole = input_fact(codec, {**work.bound, **inputs}, bound=_own(work))
+    kept = [fact, *(each for each in facts if _goes_along(each, recorded))]
+    start = structs.replace(start, parent=run_id, position=len(facts))
+    recall = Recall(Recorded(kept), codec, changed_inputs="rerun", completed=False)
+    claim = await store.claim(start)
+    try:  # All at once: nobody must find half a fork.
+        await store.append(Batch(claim=claim, first=0, facts=kept, tally=Count.recalled(recall)[1]))
+    except BaseException:
+        store.give_up(claim)
+        raise
+    claim = Claim(claim.run_id, claim.epoch, len(kept))
+    opened = Opened(claim=claim, recall=recall, keeps_outputs=not whole)
+    return Found(start=start, plan=plan, opened=opened, inputs=inputs)
+
+
+def _goes_along(fact: Fact, recorded: Recorded) -> bool:
+    """Whether a fact is copied into a fork."""
+    kept: Mapping[str, Mapping[str, Fact]] = {
+        "call": recorded.calls,
+        "plan": recorded.plans,
+        "question": recorded.questions,
+        "answer": recorded.answers,
     }
-    recorded.forget_below(others, node_path)
-    return recorded
+    if fact.kind == "plan" and fact.address.endswith(":]"):
+        return fact.address[:-2].rpartition("[")[0] in recorded.pulled
+    return fact.kind in kept and kept[fact.kind].get(fact.address) is fact
 
 
-def _changes(start: RunStart, work: Work) -> Iterator[str]:
+def _change(recorded: Recorded, start: RunStart, work: Work, *, refuse: bool) -> Change | None:
+    """What the workflow is now and which of its nodes are others than they were; None where it is the same.
+
+    Raises:
+        RunChangedError: It is another, and that is to be refused.
+    """
+    was = start.shape if recorded.shape is None else recorded.shape
+    changes = sorted(_changes(start.name, was, work))
+    if not changes:
+        return None
+    if refuse:
+        raise RunChangedError(
+            f"run {start.run_id!r} was started with another graph: {'; '.join(changes)}. Resume it with the graph it "
+            'had, or reuse what is still there with on_change="continue".',
+            run_id=start.run_id,
+            changes=changes,
+        )
+    others = [
+        path
+        for path, told in was.items()
+        if path not in work.shape or told.partition(" ")[0] != work.shape[path].partition(" ")[0]
+    ]
+    return dict(work.shape), others
+
+
+def _changes(name: str, shape: Mapping[str, str], work: Work) -> Iterator[str]:
     """What is different between the workflow that a run was started with and the one given now."""
-    if start.name != work.name:
-        yield f"the run is of {start.name!r}, not of {work.name!r}"
-    for path in work.shape.keys() - start.shape.keys():
+    if name != work.name:
+        yield f"the run is of {name!r}, not of {work.name!r}"
+    for path in work.shape.keys() - shape.keys():
         yield f"node {path!r} was added"
-    for path in start.shape.keys() - work.shape.keys():
+    for path in shape.keys() - work.shape.keys():
         yield f"node {path!r} was removed"
-    for path, was in start.shape.items():
+    for path, was in shape.items():
         now = work.shape.get(path, was)
         if now != was:
             yield f"node {path!r} was {was}, and is {now}"
 
 
-def _changed(run_id: str, changes: tuple[str, ...]) -> RunChangedError:
-    told = "; ".join(sorted(changes))
-    return RunChangedError(
-        f"run {run_id!r} was started with another graph: {told}. Resume it with the graph it had, or reuse what is "
-        'still there with on_change="continue".',
-        run_id=run_id,
-        changes=sorted(changes),
-    )
+class _Told(Struct, frozen=True):
+    """What is on record of a run's inputs."""
+
+    kept: Mapping[str, object] = {}
+    """Those that could be stored."""
+
+    absent: Sequence[str] = ()
+    """The names of the others."""
+
+    bound: Collection[str] = ()
+    """The names of those that the workflow brought itself."""
 
 
-def _inputs(
-    codec: Codec, recorded: Recorded, work: Work, run_id: str, *, given_later: Collection[str] = ()
-) -> dict[str, object]:
-    """All inputs of a run: what is on record, and what was given now for what is not."""
-    if recorded.input is None:
+def _told(codec: Codec, recorded: Recorded) -> _Told:
+    if recorded.input is None or recorded.input.value is None:
+        return _Told()
+    told = cast("dict[str, Any]", codec.decode(recorded.input.value))
+    return _Told(told["given"], told["absent"], told["bound"])
+
+
+def _inputs(codec: Codec, told: _Told, work: Work, run_id: str, *, over: bool, grown: bool) -> dict[str, object]:
+    """All inputs of a run: what is on record, and what was given now for what is not.
+
+    Args:
+        codec: Compares values.
+        told: What is on record.
+        work: Has what is given now.
+        run_id: The run.
+        over: Whether the run has completed, so that what it was bound to does not matter.
+        grown: Whether the workflow is another than before, and may have inputs that it did not have.
+
+    Raises:
+        RunChangedError: The run was started with other inputs.
+    """
+    if not told.kept and not told.absent:
         return dict(work.given)
-    kept, absent = _told(codec, recorded)
-    others = [name for name, value in work.given.items() if name in kept and not _same(codec, value, kept[name])]
-    others += [name for name in work.given if name not in kept and name not in absent and name not in work.bound]
+    others = [
+        name for name, value in work.given.items() if name in told.kept and not _same(codec, value, told.kept[name])
+    ]
+    strange = [name for name in work.given if name not in told.kept and name not in told.absent]
+    others += [name for name in strange if not grown]
+    bound = [name for name in told.bound if name in work.bound and name in told.kept and not over]
+    others += [name for name in bound if not _same(codec, work.bound[name], told.kept[name]) and name not in work.given]
     if others:
         raise RunChangedError(
-            f"run {run_id!r} was started with other inputs: {listed(others)}. Resume it without them, or start a new "
-            "run from it with fork(run_id, inputs={...}).",
+            f"run {run_id!r} was started with other inputs: {listed(others)}. Resume it without them, and with "
+            "the graph bound as it was, or start a new run from it with fork(run_id, inputs={...}).",
             run_id=run_id,
             changes=[f"input {name!r}" for name in others],
         )
-    missing = [name for name in absent if name not in work.given and name not in work.bound and name not in given_later]
+    again = {name: value for name, value in work.given.items() if name in told.absent or name in strange}
+    return {**told.kept, **again}
+
+
+def _check_given(told: _Told, work: Work, run_id: str) -> None:
+    """See that what could not be stored is given again."""
+    missing = [name for name in told.absent if name not in work.given and name not in work.bound]
     if missing:
         raise MissingInputError(
-            f"run {run_id!r} was given {listed(missing)}, which could not be stored. Give it again: "
-            f"resume({run_id!r}, inputs={{{missing[0]!r}: ...}}).",
+            f"run {run_id!r} was given {listed(missing)}, which could not be stored. Give it again, beside the run's "
+            f"id: inputs={{{missing[0]!r}: ...}}.",
             names=tuple(missing),
             needed_by={},
         )
-    return {**kept, **{name: work.given[name] for name in absent if name in work.given}}
-
-
-def _told(codec: Codec, recorded: Recorded) -> tuple[dict[str, object], list[str]]:
-    """The inputs that are on record, and the names of those that could not be stored."""
-    if recorded.input is None or recorded.input.value is None:
-        return {}, []
-    told = cast("dict[str, object]", codec.decode(recorded.input.value))
-    return cast("dict[str, object]", told["given"]), cast("list[str]", told["absent"])
 
 
 def _plan(work: Work, inputs: Mapping[str, object], recorded: Recorded, run_id: str) -> Plan:
@@ -388,10 +450,11 @@ def _same(codec: Codec, one: object, other: object) -> bool:
 def _answers(codec: Codec, recorded: Recorded, request: Request, run_id: str) -> list[Fact]:
     if not request.answers:
         return []
-    waiting = [fact.address for fact in recorded.open_questions()]
-    unknown = [question for question in request.answers if question not in waiting]
+    may = {fact.address for fact in recorded.waited_for()}
+    unknown = [question for question in request.answers if question not in may]
     if unknown:
-        raise UnknownQuestionError(run_id, unknown, waiting=waiting)
+        waiting = [fact.address for fact in recorded.open_questions()]
+        raise UnknownQuestionError(run_id, unknown, waiting=waiting or sorted(may))
     return [_answer(codec, question, answer) for question, answer in request.answers.items()]
 
 

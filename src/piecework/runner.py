@@ -18,7 +18,9 @@ from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.handle import wait_lending
+from piecework.core.interrupts import Interruption
 from piecework.core.journal import Opened
+from piecework.core.outcome import Outcome, Paused
 from piecework.core.plan import Plan
 from piecework.core.policy import KeepPolicy, RunPolicy
 from piecework.core.portal import Portal, iterate_blocking, run_blocking
@@ -101,7 +103,8 @@ class Engine:
         if request is None:
             start = RunStart(run_id=_new_id(), name=work.name, shape=work.shape, labels=self._labels)
             plan = work.plan(work.given)
-            opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given})
+            bound = work.bound.keys() - work.given.keys()
+            opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given}, bound=bound)
             found = Found(start=start, plan=plan, opened=opened, inputs=work.given)
         else:
             start = await self._start(store, work, request)
@@ -119,6 +122,10 @@ class Engine:
         found = await fork_run(store, codec, work, run_id, start=start, rerun=rerun, on_change=on_change)
         ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
         return Ended(ended.run_id, ended.outcome, found.inputs)
+
+    def storable(self, value: object) -> bool:
+        """Whether a store can keep a value."""
+        return self._setting.codec.digest(value) is not None
 
     def store(self, what: str) -> RunLog:
         """The store.
@@ -163,7 +170,7 @@ class Engine:
         """
         run = current_run()
         if run is not None and self._plain and request is None and _on_loop(None):
-            outcome = start_plan(work.plan(work.given), name=work.name).outcome_on_thread()
+            outcome = _passed_on(start_plan(work.plan(work.given), name=work.name).outcome_on_thread())
             return Ended(run.run_id, outcome, work.given)
         return run_blocking(self.run(work, request))
 
@@ -185,7 +192,14 @@ def _new_id() -> str:
 
 
 async def _join(run: Run, plan: Plan, name: str) -> Ended:
-    return Ended(run.run_id, await start_plan(plan, name=name).outcome())
+    return Ended(run.run_id, _passed_on(await start_plan(plan, name=name).outcome()))
+
+
+def _passed_on(outcome: Outcome) -> Outcome:
+    """What a part of a run came to; where it pauses, so does the call that waits for it."""
+    if isinstance(outcome, Paused):
+        raise Interruption(outcome.questions)
+    return outcome
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop | None) -> bool:

@@ -52,6 +52,21 @@ def ask_more(question: str) -> str:
     return interrupt({"more": question})
 
 
+@node(output_name="items")
+def items(count: int) -> list[int]:
+    return list(range(count))
+
+
+@node(output_name="answers")
+def ask_item(item: int) -> str:
+    return interrupt({"item": item, "weight": 0.5, "text": "x" * 300})
+
+
+@node(output_name="ten")
+def lambdas(question: str) -> object:
+    return lambda: question
+
+
 def note(line: str) -> None:
     with Path("noted").open("a") as file:
         file.write(f"{line}\\n")
@@ -61,6 +76,8 @@ squares = square.with_inputs(number="numbers").map_over("numbers")
 graph = Graph([plan, squares, add], name="sums")
 renamed = Graph([plan, squares, add.with_name("add_up")], name="sums")
 asking = Graph([ask], name="asking")
+asking_items = Graph([items, ask_item.with_inputs(item="items").map_over("items")], name="asking_items")
+unkept = Graph([lambdas], name="unkept")
 asking_twice = Graph([ask, ask_more], name="asking_twice")
 """
 
@@ -189,6 +206,71 @@ def test_of_several_questions_the_one_that_is_answered_is_named(tmp_path: Path) 
     late = run("resume", *graph, "--answer", "yes", folder=tmp_path)
     assert late.returncode == 2
     assert "waits for no answer" in error_line(late)
+
+
+def test_the_printed_line_is_refused_until_the_answer_is_filled_in(tmp_path: Path) -> None:
+    paused = run("run", "flow:asking", "-i", "question=Really", folder=tmp_path)
+    pasted = run("resume", *resume_line(paused.stderr).split(), folder=tmp_path)
+    assert pasted.returncode == 2
+    assert "Write the answer to asking/ask?1 in place of VALUE" in error_line(pasted)
+    named = run("resume", "asking", "flow:asking", "--answer", "asking/ask?1=VALUE", folder=tmp_path)
+    assert named.returncode == 2
+    done = run("resume", "asking", "flow:asking", "--answer", '"VALUE"', folder=tmp_path)
+    assert json.loads(done.stdout) == {"word": "VALUE"}
+
+
+def test_a_question_can_be_read_whole(tmp_path: Path) -> None:
+    run("run", "flow:asking", "-i", f"question={'why ' * 100}\n\x1b[2Jnow", folder=tmp_path)
+    shown = run("show", "asking", folder=tmp_path).stdout
+    assert f"waits for:\n  asking/ask?1:\n    {'why ' * 100}".rstrip() + "\n    \ufffd[2Jnow?\n\n" in shown
+    for name in ("ask", "asking/ask?1"):
+        told = run("show", "asking", "--call", name, folder=tmp_path).stdout
+        assert told.endswith("\n    \ufffd[2Jnow?\n")
+    plain = json.loads(run("show", "asking", "--call", "ask", "--json", folder=tmp_path).stdout)
+    assert plain["questions"] == [{"id": "asking/ask?1", "asked": f"{'why ' * 100}\n\x1b[2Jnow?"}]
+
+
+def test_of_many_questions_some_are_told_and_json_has_all(tmp_path: Path) -> None:
+    paused = run("run", "flow:asking_items", "-i", "count=25", folder=tmp_path)
+    lines = [line for line in paused.stderr.splitlines() if "waits for" in line]
+    assert len(lines) == 21
+    assert lines[0].endswith("...")
+    assert lines[-1] == "piecework: the run waits for 5 more answers"
+    shown = run("show", "asking_items", folder=tmp_path).stdout
+    assert shown.count(f"    text: {'x' * 300}\n") == 20
+    assert "\n  and 5 more: --json tells them all\n\n" in shown
+    assert shown == run("show", "asking_items", folder=tmp_path).stdout
+    questions = json.loads(run("show", "asking_items", "--json", folder=tmp_path).stdout)["questions"]
+    assert sorted(question["asked"]["item"] for question in questions) == list(range(25))
+    assert questions[0]["asked"]["weight"] == 0.5
+
+
+def test_a_value_that_cannot_be_kept_is_no_reason_to_resume(tmp_path: Path) -> None:
+    failed = run("run", "flow:unkept", "-i", "question=x", folder=tmp_path)
+    assert failed.returncode == 1
+    assert "resume with" not in failed.stderr
+    assert error_line(failed).endswith("Or run it without keeping anything: --no-store.")
+    assert run("run", "flow:unkept", "-i", "question=x", "--no-store", folder=tmp_path).returncode == 0
+    again = run("resume", "unkept", "flow:unkept", folder=tmp_path)
+    assert again.returncode == 1
+    assert "resume with" not in again.stderr
+
+
+def test_a_store_that_the_variable_named_is_a_part_of_what_is_to_be_typed(tmp_path: Path) -> None:
+    given = {"STOP": "3", "HOW": "raise", "PIECEWORK_STORE": "mine.db"}
+    failed = run("run", "flow.py:graph", *COUNT, folder=tmp_path, given=given)
+    words = resume_line(failed.stderr).split()
+    assert words[1:] == ["flow.py:graph", "--store", "mine.db"]
+    assert run("resume", *words, folder=tmp_path).stdout == "30\n"
+
+
+def test_a_changed_graph_is_a_part_of_what_is_to_be_typed(tmp_path: Path) -> None:
+    begun(tmp_path, "raise")
+    given = {"STOP": "3", "HOW": "raise"}
+    failed = run("resume", "sums", "flow:renamed", "--on-change", "continue", folder=tmp_path, given=given)
+    words = resume_line(failed.stderr).split()
+    assert words[1:] == ["flow:renamed", "--on-change", "continue"]
+    assert run("resume", *words, folder=tmp_path).stdout == "30\n"
 
 
 @pytest.mark.parametrize(

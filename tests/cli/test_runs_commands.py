@@ -169,6 +169,17 @@ def test_a_call_is_shown_with_what_it_was_given_and_made(folder: Path, book: str
     assert plain["output"][1] == {"title": "piece 1\x1b[2J", "number": 1}
 
 
+def test_a_place_is_found_by_what_the_tree_shows_of_it(folder: Path, book: str) -> None:
+    del book
+    for name in ("writer", "writer/write", "book/writer/write"):
+        lines = run("show", "book", "--call", name, folder=folder).stdout.splitlines()
+        assert " ".join(lines[0].split()) == "writer/write 30 items: 28 done, 2 failed"
+        assert len(lines) == 3
+    assert run("show", "book", "--call", "writer[5]", folder=folder).stdout.startswith("book/writer[5]/write\n")
+    place = json.loads(run("show", "book", "--call", "writer", "--json", folder=folder).stdout)
+    assert (place["kind"], place["counts"]) == ("fan-out", {"done": 28, "failed": 2})
+
+
 def test_a_large_output_is_read_for_the_call_that_is_shown(folder: Path) -> None:
     run("run", "flow:graph", "-i", "count=1", "-i", "long=100000", "-q", folder=folder)
     assert "x" * 100_000 in run("show", "book", "--call", "writer[0]/write", folder=folder).stdout
@@ -178,6 +189,8 @@ def test_a_large_output_is_read_for_the_call_that_is_shown(folder: Path) -> None
     ("arguments", "told"),
     [
         (["show", "book", "--call", "writer[5]/wite"], "Did you mean 'book/writer[5]/write'"),
+        (["show", "book", "--call", "writer/write[5]"], "Did you mean 'book/writer[5]"),
+        (["show", "book", "--call", "writer[99]"], "Did you mean 'book/writer'?"),
         (["show", "book", "--call", "zzz"], "has no call 'zzz'. It has 'book"),
         (["show", "boook"], "there is no run 'boook'. Did you mean 'book-"),
         (["show", "book", "--follow", "--all"], "--follow goes with no other"),
@@ -186,6 +199,8 @@ def test_a_large_output_is_read_for_the_call_that_is_shown(folder: Path) -> None
         (["prune"], "--older-than or --keep"),
         (["prune", "--older-than", "soon"], "'soon' is no span of time"),
         (["prune", "--keep", "-1"], "--keep"),
+        (["runs", "--limit", "0"], "--limit"),
+        (["runs", "--limit", "9" * 20], "--limit"),
         (["runs", "--store", "nope.db"], "there is no store 'nope.db'"),
         (["runs", "--store", "mysql://x"], "there is no store for mysql://"),
     ],

@@ -56,6 +56,12 @@ def test_a_value_of_an_unknown_type_is_plain_data() -> None:
     }
 
 
+def test_numbers_of_json_stay_numbers() -> None:
+    assert plain(stored({"f": 0.1, "all": [1, 2.5, True]})) == {"f": 0.1, "all": [1, 2.5, True]}
+    assert plain(stored([float("inf")])) == ["inf"]
+    assert brief(stored(0.1)) == "0.1"
+
+
 def test_what_cannot_be_read_is_said() -> None:
     assert str(peeked(b"\xc1")).startswith("<stored bytes cannot be read")
 

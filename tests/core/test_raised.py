@@ -81,3 +81,14 @@ def test_a_failure_comes_back() -> None:
     again = back([Failure(ValueError("no"), 4, 2)])[0]
     assert type(again) is Failure
     assert (str(again.error), again.index, again.attempts) == ("no", 4, 2)
+
+
+def test_what_an_unknown_exception_said_is_the_same_value_when_it_is_stored_again() -> None:
+    error = raised(UnknownError("lost", 5))
+    error.code = 7
+    once = CODEC.decode(CODEC.encode(error))
+    assert isinstance(once, StoredError)
+    again = CODEC.decode(CODEC.encode(once))
+    assert isinstance(again, StoredError)
+    assert (again.kind, again.arguments, str(again)) == (once.kind, once.arguments, str(once))
+    assert CODEC.digest(error) == CODEC.digest(once) == CODEC.digest(again)

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from piecework.core.call import place
 from piecework.core.fact import Fact, Status
 from piecework.core.journal import Count
-from piecework.core.recorded import Recorded, places
-from piecework.resumption import node_path
+from piecework.core.recorded import Recorded, node_path, places
 
 
 def call(address: str, status: Status = "done", *, attempts: int = 1, given: bytes = b"") -> Fact:
@@ -70,7 +69,7 @@ def test_a_call_that_asked_again_waits_again() -> None:
 def test_nodes_are_forgotten_with_all_that_is_inside_of_them() -> None:
     facts = [call("g/a"), call("g/ab"), call("g/b[1]/c@2"), call("g/b[1]/d"), Fact("plan", "g/b", value=b"")]
     recorded = Recorded(facts)
-    assert sorted(recorded.forget_below({"a", "b"}, node_path)) == ["g/a", "g/b", "g/b[1]/c@2", "g/b[1]/d"]
+    recorded.forget_below({"a", "b"})
     assert (list(recorded.calls), recorded.plans) == (["g/ab"], {})
 
 

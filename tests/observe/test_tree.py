@@ -79,6 +79,16 @@ def test_a_graph_of_one_node_is_left_out_between_an_item_and_its_call() -> None:
     assert found.inner[0].inner[1].address == "w/writer[1]/write"
 
 
+def test_a_graph_of_one_node_stands_where_its_node_is_in_the_order() -> None:
+    shape = {"cut": "f ()", "writer/write": "g ()", "join": "h ()"}
+    found = tree([call("w/join"), planned("w/writer", 1), call("w/writer[0]/write"), call("w/cut")], shape)
+    assert [(place.name, place.kind, place.tail) for place in found.inner] == [
+        ("cut", "call", ""),
+        ("writer", "fan-out", "write"),
+        ("join", "call", ""),
+    ]
+
+
 def test_nested_graphs_say_what_of_them_is_left() -> None:
     shape = {"outer": "graph ()", "outer/inner": "graph ()", "outer/inner/a": "f ()", "outer/inner/b": "g ()"}
     found = tree([planned("w/outer/inner", 2), call("w/outer/inner[0]/a"), call("w/outer/inner[0]/b"),
@@ -108,6 +118,11 @@ def test_a_fan_out_inside_an_item_of_a_fan_out() -> None:
         "        b[1] call done",
         "      c call done",
     ]
+
+
+def test_items_of_a_fan_out_may_have_the_same_after_their_keys() -> None:
+    found = tree([call("w/a[0]/b"), call("w/a[1]/b"), call("w/c[0]"), call("w/d[0]/e"), call("w/d[1]/f")])
+    assert [place.tail for place in found.inner] == ["b", "", ""]
 
 
 def test_keys_that_are_text_stay_in_the_order_in_which_they_came() -> None:

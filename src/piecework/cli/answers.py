@@ -14,6 +14,9 @@ from piecework.wording import did_you_mean, listed
 
 __all__ = ("read_answers",)
 
+_BLANKS = frozenset({"VALUE", "ID=VALUE"})
+"""What the line that says how to resume has in place of an answer."""
+
 _ID = re.compile(r"([^=]*\?\d+)=")
 
 
@@ -32,6 +35,11 @@ def read_answers(store: RunLog, run_id: str, words: Sequence[str]) -> dict[str, 
     answers: dict[str, object] = {}
     for word in words:
         question, text = _parted(run_id, word, waiting)
+        if text in _BLANKS:
+            raise MisuseError(
+                f"--answer {word} is the line as it was printed. Write the answer to {question} in place of VALUE; for "
+                "the very text VALUE, '\"VALUE\"'."
+            )
         if question in answers:
             raise MisuseError(f"--answer for {question} is given twice. Give it once.")
         answers[question] = read_value(f"--answer {question}", text)

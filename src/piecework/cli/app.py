@@ -14,6 +14,7 @@ import typer
 
 from piecework import PieceworkError, __version__
 from piecework.cli.cancel import cancel
+from piecework.cli.disguise import disguised_urls
 from piecework.cli.errors import FailedError, MisuseError, StoppedError
 from piecework.cli.graphs import draw, run
 from piecework.cli.removal import prune, rm
@@ -69,7 +70,7 @@ def _ending(error: BaseException, *, debug: bool) -> int:
         case BrokenPipeError():
             return leave_closed_pipe()
         case typer.TyperException():
-            say(f"error: {error.format_message().rstrip('.')}. Try 'piecework --help'.")
+            say(f"error: {disguised_urls(error.format_message().rstrip('.'))}. Try 'piecework --help'.")
             return _MISUSED
         case _:
             if debug:

@@ -63,11 +63,11 @@ def run(
     """
     chosen = selected(find_graph(graph), select)
     inputs = read_inputs(chosen, given or [])
-    labels = {"command": "run", "reference": graph, "select": select or ""}
+    labels = {"command": "run", "reference": graph} | ({} if select is None else {"select": select})
     with keeping(store, nothing=no_store) as kept:
         run_id = None if kept.store is None else new_run_id(kept.store, chosen.name or graph.rpartition(":")[2])
 
         def start(observer: Observer) -> RunResult:
             return kept.runner(observers=[observer], labels=labels).run(chosen, inputs, run_id=run_id)
 
-        perform(start, kept, run_id, graph, select=select, quiet=quiet)
+        perform(start, kept, run_id, (graph,), select=select, quiet=quiet)

@@ -7,22 +7,23 @@ is given up with a warning where it cannot be written.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
 from piecework import StoreError, SyncRunner
+from piecework.cli.disguise import check_name, disguised
 from piecework.cli.errors import FailedError, MisuseError, StoppedError
 from piecework.cli.streams import say
 from piecework.core.portal import run_blocking
 from piecework.core.ports import RunLog
 from piecework.errors import (
+    CodecError,
     MissingInputError,
     PieceworkError,
     RunChangedError,
@@ -53,8 +54,6 @@ StoreUrl = Annotated[
 ]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing: the run cannot be resumed.")]
 
-_PASSWORD = re.compile(r"(://[^:/@]*):.*@")
-
 _REFUSALS = (
     MisuseError,
     MissingInputError,
@@ -73,8 +72,10 @@ class Keeping:
 
     store: RunLog | None
     """The store; None keeps nothing."""
-    option: str | None = None
-    """What was given by `--store`, if anything was."""
+    named: str | None = None
+    """How the user named it, by `--store` or the variable; None for the default one in the current folder."""
+    purpose: Literal["start", "look"] = "start"
+    """Whether it is for a run that is started, or for what is there."""
 
     def runner(
         self, *, observers: Sequence[Observer], labels: Mapping[str, str], max_concurrency: int | None = None
@@ -84,7 +85,8 @@ class Keeping:
 
     def advice(self, run_id: str, *words: str) -> str:
         """Return the line that says how to go on with a run; `words` are what is to be typed besides its id."""
-        given = () if self.option is None else ("--store", _PASSWORD.sub(r"\1:***@", self.option))
+        # The variable may have been set for this one command only.
+        given = () if self.named is None else ("--store", disguised(self.named))
         return f"resume with: {shlex.join(('piecework', 'resume', run_id, *words, *given))}"
 
     @contextmanager
@@ -100,9 +102,17 @@ class Keeping:
             raise
         except (Exception, KeyboardInterrupt) as error:
             reason = error.__cause__ if isinstance(error, FailedError) else error
+            if isinstance(reason, CodecError):
+                self._tell_unkept(error, reason)
             if run_id is None or isinstance(reason, _REFUSALS) or not self._resumable(run_id):
                 raise
             raise StoppedError(error, self.advice(run_id, *words)) from error
+
+    def _tell_unkept(self, error: BaseException, reason: CodecError) -> NoReturn:
+        """What ends with a value that cannot be kept would end so again, however often it is resumed."""
+        if self.store is None or self.purpose == "look":
+            raise error
+        raise FailedError(f"{str(error).rstrip('.')}. Or run it without keeping anything: --no-store.") from reason
 
     def _resumable(self, run_id: str) -> bool:
         if self.store is None:
@@ -133,7 +143,7 @@ def keeping(option: str | None, *, nothing: bool) -> Generator[Keeping]:
     if named is not None:
         with _named_store(named) as store:
             run_blocking(store.runs(limit=1))
-            yield Keeping(store, option)
+            yield Keeping(store, named)
         return
     with _default_store() as store:
         yield Keeping(store)
@@ -155,13 +165,16 @@ def reading(option: str | None) -> Generator[Keeping]:
                 f"no runs are kept here: there is no {file.as_posix()} in the current folder. Change the folder, or "
                 "name the store with --store."
             )
-        raise MisuseError(f"there is no store {named!r}: the file does not exist.")
+        raise MisuseError(f"there is no store {disguised(named)!r}: the file does not exist.")
     with _named_store(str(file) if named is None else named) as store:
-        yield Keeping(store, option)
+        yield Keeping(store, named, "look")
 
 
 def _named(option: str | None) -> str | None:
-    return option if option is not None else os.environ.get(VARIABLE, "").strip() or None
+    named = option if option is not None else os.environ.get(VARIABLE, "").strip() or None
+    if named is not None:
+        check_name(named)
+    return named
 
 
 @contextmanager
@@ -169,7 +182,8 @@ def _named_store(url: str) -> Generator[RunLog]:
     try:
         store = open_store(url)
     except StoreError as error:
-        raise MisuseError(str(error)) from error
+        # Not from it: a traceback would show what it says.
+        raise MisuseError(str(error).replace(repr(url), repr(disguised(url)))) from None
     with store:
         yield store
 

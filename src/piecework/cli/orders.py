@@ -58,7 +58,7 @@ class ReportOrder:
             "timeout": f"{self.timeout:g}",
         }
         # A word of the command line that is not UTF-8 has half surrogates, which no store keeps.
-        return {name: text.encode("utf-8", "replace").decode() for name, text in told.items()}
+        return {name: text.encode("utf-8", "replace").decode() for name, text in told.items() if text}
 
 
 def read_order(labels: Mapping[str, str]) -> ReportOrder | None:
@@ -75,9 +75,9 @@ def read_order(labels: Mapping[str, str]) -> ReportOrder | None:
             model=labels["model"],
             sources=tuple(map(str, cast("list[object]", json.loads(labels["sources"])))),
             folder=labels["folder"],
-            fingerprint=labels["fingerprint"],
+            fingerprint=labels.get("fingerprint", ""),
             sections=int(labels["sections"]),
-            output=labels["output"] or None,
+            output=labels.get("output") or None,
             timeout=float(labels["timeout"]),
         )
     except (KeyError, ValueError, TypeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -20,7 +20,7 @@ from piecework.core.recorded import Recorded
 from piecework.observe.tree import Place, PlaceState
 from piecework.stores.owner import described
 
-__all__ = ("Portrait", "call_data", "call_lines", "header_lines", "outcome_of", "run_data", "tree_lines")
+__all__ = ("Portrait", "call_data", "call_lines", "header_lines", "outcome_of", "place_data", "run_data", "tree_lines")
 
 _MICROSECONDS: Final = 1_000_000
 _MILLISECONDS: Final = 1000
@@ -28,12 +28,17 @@ _MILLISECONDS: Final = 1000
 _MOST_FAILED = 10
 """How many failed items of a fan-out are listed."""
 
+_MOST_QUESTIONS = 20
+"""How many questions are told one by one."""
+
 _LISTED: Final[tuple[PlaceState, ...]] = ("failed", "paused", "cancelled")
 """States of items that are worth a line."""
 
 _COUNTED: Final[tuple[PlaceState, ...]] = ("done", "failed", "paused", "cancelled", "skipped", "begun", "waiting")
 
 _WIDE: Final = 100
+
+_TREE_FIELDS: Final = ("attempts", "took", "ended", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,9 @@ class Portrait:
 
 
 def header_lines(portrait: Portrait) -> list[Text]:
-    """Return what is to be said of a run as a whole, and a blank line."""
+    """Return what is to be said of a run as a whole, with the questions it waits for, and a blank line."""
     rows: list[list[Text]] = [[Text(f"{name}:", "bold"), text] for name, text in _header(portrait)]
-    return [*aligned(rows), Text()]
+    return [*aligned(rows), *_question_lines(portrait.recorded.open_questions()), Text()]
 
 
 def tree_lines(tree: Place, *, everything: bool = False) -> list[Text]:
@@ -68,8 +73,8 @@ def tree_lines(tree: Place, *, everything: bool = False) -> list[Text]:
     return aligned(rows)
 
 
-def call_lines(fact: Fact) -> list[Text]:
-    """Return all that is known of one call."""
+def call_lines(fact: Fact, recorded: Recorded) -> list[Text]:
+    """Return all that is known of one call, with the questions that it waits for."""
     rows = (
         ("status", word(fact.status)),
         ("attempts", Text(str(fact.attempts))),
@@ -81,6 +86,8 @@ def call_lines(fact: Fact) -> list[Text]:
     lines += _block("input", None if given is None else told(given), "not kept: it is too large")
     if fact.status == "failed":
         return [*lines, *_block("error", _error_told(fact), "not kept")]
+    if fact.status == "paused":
+        return [*lines, *_question_lines(_asked_in(fact, recorded))]
     value = None if fact.value is None else told(peeked(fact.value))
     return [*lines, *_block("output", value, "none" if fact.status != "done" else "not kept: record=False")]
 
@@ -89,12 +96,29 @@ def run_data(portrait: Portrait) -> dict[str, Any]:
     """Return a run and the tree of its calls as plain data."""
     info, recorded = portrait.info, portrait.recorded
     error = _error(recorded.end) if info.status == "failed" else None
-    questions = [{"id": fact.address, "asked": _asked(fact)} for fact in recorded.open_questions()]
-    return {**as_data(info), "error": error, "questions": questions, "tree": _place_data(portrait.tree)}
+    questions = _question_data(recorded.open_questions())
+    return {**as_data(info), "error": error, "questions": questions, "tree": place_data(portrait.tree)}
 
 
-def call_data(fact: Fact) -> dict[str, Any]:
-    """Return all that is known of one call as plain data."""
+def call_data(fact: Fact, recorded: Recorded) -> dict[str, Any]:
+    """Return all that is known of one call as plain data, with the questions that it waits for."""
+    questions = _question_data(_asked_in(fact, recorded)) if fact.status == "paused" else []
+    return {**_call_data(fact), "questions": questions}
+
+
+def place_data(place: Place) -> dict[str, Any]:
+    """Return a place in a run's tree, and all inside of it, as plain data."""
+    data: dict[str, Any] = {"address": place.address, "name": place.name, "kind": place.kind, "state": place.state}
+    if place.fact is not None:
+        data |= {name: part for name, part in _call_data(place.fact).items() if name in _TREE_FIELDS}
+    if place.kind == "fan-out":
+        data |= {"size": place.size, "counts": {state: count for state, count in place.counts.items() if count}}
+    if place.inner:
+        data["inner"] = [place_data(inner) for inner in place.inner]
+    return data
+
+
+def _call_data(fact: Fact) -> dict[str, Any]:
     return {
         "address": fact.address,
         "status": fact.status,
@@ -136,8 +160,6 @@ def _header(portrait: Portrait) -> Iterator[tuple[str, Text]]:
     error = _error(recorded.end) if recorded.end is not None and info.status == "failed" else None
     if error:
         yield "error", cell(error, "red")
-    for fact in recorded.open_questions():
-        yield "waits for", cell(f"{fact.address}: {_asked(fact)}", "magenta")
 
 
 def _pairs(given: Fact | None, labels: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
@@ -165,8 +187,7 @@ def _rows(place: Place, name: str, depth: int, *, everything: bool) -> Iterator[
 
 
 def _fan_out_rows(place: Place, name: str, depth: int, *, everything: bool) -> Iterator[tuple[int, str, Text, Text]]:
-    tails = {inner.name.partition("/")[2] for inner in place.inner}
-    tail = next(iter(tails)) if len(tails) == 1 else ""
+    tail = place.tail
     yield depth, f"{name}/{tail}" if tail else name, Text(), Text(_counted(place))
     shown = [inner for inner in place.inner if everything or inner.state in _LISTED]
     most = len(shown) if everything else _MOST_FAILED
@@ -205,26 +226,37 @@ def _error_told(fact: Fact) -> list[str] | None:
     return lines
 
 
-def _asked(fact: Fact) -> str:
-    value = None if fact.value is None else peeked(fact.value)
-    return value if isinstance(value, str) else brief(value, _WIDE)
+def _asked_in(fact: Fact, recorded: Recorded) -> list[Fact]:
+    """The open questions of a call, and of the children that it started."""
+    inside = (f"{fact.address}?", f"{fact.address}/")
+    return [question for question in recorded.open_questions() if question.address.startswith(inside)]
+
+
+def _question_lines(questions: Sequence[Fact]) -> Iterator[Text]:
+    """Yield each question whole, in the order in which they were asked."""
+    if questions:
+        yield Text("waits for:", "bold")
+    for fact in questions[:_MOST_QUESTIONS]:
+        head = f"  {cell(fact.address).plain}:"
+        lines = told(_asked(fact))
+        if len(lines) == 1:
+            yield Text(f"{head} {lines[0]}", "magenta")
+        else:
+            yield Text(head, "magenta")
+            yield from (Text(f"    {line}".rstrip(), "magenta") for line in lines)
+    if len(questions) > _MOST_QUESTIONS:
+        yield Text(f"  and {len(questions) - _MOST_QUESTIONS:,} more: --json tells them all")
+
+
+def _question_data(questions: Sequence[Fact]) -> list[dict[str, Any]]:
+    return [{"id": fact.address, "asked": plain(_asked(fact))} for fact in questions]
+
+
+def _asked(fact: Fact) -> object:
+    return None if fact.value is None else peeked(fact.value)
 
 
 def _block(name: str, lines: list[str] | None, absent: str) -> list[Text]:
     if lines is None:
         return [Text.assemble((f"{name}: ", "bold"), (absent, "dim"))]
     return [Text(f"{name}:", "bold"), *(Text(f"  {line}".rstrip()) for line in lines)]
-
-
-def _place_data(place: Place) -> dict[str, Any]:
-    data: dict[str, Any] = {"address": place.address, "name": place.name, "kind": place.kind, "state": place.state}
-    if place.fact is not None:
-        data |= {name: part for name, part in call_data(place.fact).items() if name in _TREE_FIELDS}
-    if place.kind == "fan-out":
-        data |= {"size": place.size, "counts": {state: count for state, count in place.counts.items() if count}}
-    if place.inner:
-        data["inner"] = [_place_data(inner) for inner in place.inner]
-    return data
-
-
-_TREE_FIELDS: Final = ("attempts", "took", "ended", "error")

@@ -103,8 +103,6 @@ def _resume_graph(
     *,
     quiet: bool,
 ) -> None:
-    if info.name == "batch":
-        raise MisuseError(f"run {info.run_id!r} is a batch: go on with it by runner.map(..., run_id={info.run_id!r}).")
     if reference is None:
         raise MisuseError(_which_graph(kept, info))
     select = info.start.labels.get("select") or None
@@ -117,7 +115,8 @@ def _resume_graph(
         with _refusals(info.run_id):
             return runner.resume(info.run_id, graph, inputs=inputs, answers=answered, on_change=on_change)
 
-    perform(start, kept, info.run_id, reference, select=select, quiet=quiet)
+    typed = (reference,) if on_change == "error" else (reference, "--on-change", on_change)
+    perform(start, kept, info.run_id, typed, select=select, quiet=quiet)
 
 
 def _which_graph(kept: Keeping, info: RunInfo) -> str:

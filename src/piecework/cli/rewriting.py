@@ -54,6 +54,13 @@ class Changes:
     on_change: Literal["continue", "error"]
     """What to do if the sources hold something else by now."""
 
+    def words(self) -> Sequence[str]:
+        """Return them as they are typed."""
+        told = [word for source in self.sources for word in ("--source", str(source))]
+        told += [] if self.model is None else ["--model", self.model]
+        told += [] if self.output is None else ["-o", str(self.output)]
+        return [*told, *(() if self.on_change == "error" else ("--on-change", self.on_change))]
+
 
 def resume_report(
     kept: Keeping, info: RunInfo, order: ReportOrder, changes: Changes, *, quiet: bool, debug: bool
@@ -76,7 +83,7 @@ def resume_report(
     who = _writer(info, order, changes, output)
     if not quiet:
         say(str(who))
-    _go_on(kept, info, order, who, output, quiet=quiet)
+    _go_on(kept, info, order, who, output, changes.words(), quiet=quiet)
 
 
 def _last(store: RunLog, info: RunInfo) -> RunInfo:
@@ -103,7 +110,14 @@ def _print_again(kept: Keeping, info: RunInfo, order: ReportOrder, output: Path 
 
 
 def _go_on(
-    kept: Keeping, info: RunInfo, order: ReportOrder, who: Authorship, output: Path | None, *, quiet: bool
+    kept: Keeping,
+    info: RunInfo,
+    order: ReportOrder,
+    who: Authorship,
+    output: Path | None,
+    typed: Sequence[str],
+    *,
+    quiet: bool,
 ) -> None:
     assert kept.store is not None
     gaps = info.status == "completed"
@@ -121,11 +135,11 @@ def _go_on(
                 return runner.fork(info.run_id, graph, new_id=run_id)
             return runner.resume(info.run_id, graph, inputs=inputs)
 
-    with kept.advised(run_id):
+    with kept.advised(run_id, *typed):
         written: Report = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
         deliver(written.text, output)
     if written.gaps:
-        say(kept.advice(run_id))
+        say(kept.advice(run_id, *typed))
         raise typer.Exit(_FAILED)
 
 

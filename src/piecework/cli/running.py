@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -15,7 +15,7 @@ from piecework.cli.aside import printing_aside
 from piecework.cli.errors import FailedError, MisuseError
 from piecework.cli.keeping import Keeping
 from piecework.cli.results import as_json, as_text, described, failures
-from piecework.cli.streams import print_result, say
+from piecework.cli.streams import print_result, printable, say
 from piecework.observe import CallFinished, Event, Failed, Observer
 
 __all__ = ("perform", "selected")
@@ -23,6 +23,8 @@ __all__ = ("perform", "selected")
 _FAILED = 1
 _MOST_FAILURES = 20
 """How many failed items are told one by one."""
+_MOST_QUESTIONS = 20
+"""How many questions are told one by one."""
 _SHOWN = 200
 """How many characters of a question are told."""
 
@@ -45,7 +47,7 @@ def perform(
     start: Callable[[Observer], RunResult],
     kept: Keeping,
     run_id: str | None,
-    reference: str,
+    typed: Sequence[str],
     *,
     select: str | None,
     quiet: bool,
@@ -56,7 +58,7 @@ def perform(
         start: Runs it under an observer.
         kept: Where it is kept.
         run_id: Its id there.
-        reference: The graph, as it was named.
+        typed: What is to be typed to go on with it besides its id: the graph, as it was named, and options.
         select: The only output to print.
         quiet: Whether to leave out how much was run.
 
@@ -64,7 +66,7 @@ def perform(
         typer.Exit: A node or an item failed, or the run waits for answers.
     """
     calls = Calls()
-    with kept.advised(run_id, reference):
+    with kept.advised(run_id, *typed):
         with _told(calls), printing_aside():
             result = start(calls)
         if not result.interrupts:
@@ -72,21 +74,25 @@ def perform(
     if not quiet:
         say(str(calls))
     if result.interrupts:
-        _tell_questions(result, kept, run_id, reference)
+        _tell_questions(result, kept, run_id, typed)
         raise typer.Exit(_FAILED)
     if _tell_failures(result):
         raise typer.Exit(_FAILED)
 
 
-def _tell_questions(result: RunResult, kept: Keeping, run_id: str | None, reference: str) -> None:
-    for question in result.interrupts:
-        asked = question.value if isinstance(question.value, str) else as_json(question.value)
-        say(f"the run waits for an answer to {question.id}: {asked[:_SHOWN]}")
+def _tell_questions(result: RunResult, kept: Keeping, run_id: str | None, typed: Sequence[str]) -> None:
+    for question in result.interrupts[:_MOST_QUESTIONS]:
+        asked = printable(question.value if isinstance(question.value, str) else as_json(question.value))
+        cut = asked if len(asked) <= _SHOWN else f"{asked[: _SHOWN - 3]}..."
+        say(f"the run waits for an answer to {question.id}: {cut}")
+    more = len(result.interrupts) - _MOST_QUESTIONS
+    if more > 0:
+        say(f"the run waits for {more:,} more answers")
     if run_id is None:
         say("error: the run is not kept, so it cannot be answered. Run it with a store.")
     else:
         one = len(result.interrupts) == 1
-        say(kept.advice(run_id, reference, "--answer", "VALUE" if one else "ID=VALUE"))
+        say(kept.advice(run_id, *typed, "--answer", "VALUE" if one else "ID=VALUE"))
 
 
 class Calls:

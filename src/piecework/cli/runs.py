@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -19,12 +19,15 @@ from piecework.core.runs import Standing
 
 __all__ = ("AsJson", "as_data", "progress_of", "runs")
 
+_MOST: Final = 1_000_000
+"""More runs than these nobody reads, and no store counts without end."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def runs(
     status: Annotated[Standing | None, typer.Option(help="Only runs that stand so.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most, the newest first.")] = 20,
     as_json: AsJson = False,
     store: StoreUrl = None,
     _debug: Debug = False,

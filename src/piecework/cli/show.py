@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated
@@ -15,17 +16,27 @@ from piecework.cli.graphs import Debug
 from piecework.cli.keeping import StoreUrl, reading
 from piecework.cli.naming import find_run
 from piecework.cli.pages import print_json, print_lines
-from piecework.cli.portrait import Portrait, call_data, call_lines, header_lines, run_data, tree_lines
+from piecework.cli.portrait import (
+    Portrait,
+    call_data,
+    call_lines,
+    header_lines,
+    place_data,
+    run_data,
+    tree_lines,
+)
 from piecework.cli.resume import RunId
 from piecework.cli.runs import AsJson
 from piecework.core.fact import Fact
 from piecework.core.portal import run_blocking
 from piecework.core.ports import RunLog
 from piecework.core.recorded import Recorded
-from piecework.observe.tree import Place, read_tree
+from piecework.observe.tree import Place, node_path, read_tree
 from piecework.wording import listed
 
 __all__ = ("show",)
+
+_KEY = re.compile(r"\[[^\[\]/]*\]")
 
 _READ_FOR_HEADERS = frozenset({"plan", "question", "end", "input"})
 
@@ -83,22 +94,50 @@ def _show_call(info: RunInfo, recorded: Recorded, tree: Place, typed: str, *, ev
     address = _address(info, recorded, tree, typed)
     fact = recorded.calls.get(address)
     if fact is not None and as_json:
-        print_json(call_data(fact))
+        print_json(call_data(fact, recorded))
     elif fact is not None:
-        print_lines(call_lines(fact))
+        print_lines(call_lines(fact, recorded))
     else:
         place = next(place for place in tree.walk() if place.address == address)
-        print_lines(tree_lines(place, everything=everything))
+        if as_json:
+            print_json(place_data(place))
+        else:
+            print_lines(tree_lines(place, everything=everything))
 
 
 def _address(info: RunInfo, recorded: Recorded, tree: Place, typed: str) -> str:
     """The address that is meant, with or without the workflow's name before it."""
-    known = dict.fromkeys([*recorded.calls, *(place.address for place in tree.walk())])
+    known = _known(recorded, tree)
     for address in (typed, f"{info.name}/{typed}"):
         if address in known:
-            return address
+            return known[address]
     frame = f"{info.name}/"
-    bare = {address.removeprefix(frame): address for address in known}
-    near = [bare[one] for one in get_close_matches(typed.removeprefix(frame), bare, n=3)]
+    near = [f"{frame}{one}" for one in _near(typed.removeprefix(frame), [one.removeprefix(frame) for one in known])]
     told = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"It has {listed(list(known))}."
     raise MisuseError(f"run {info.run_id!r} has no call {typed!r}. {told}")
+
+
+def _known(recorded: Recorded, tree: Place) -> dict[str, str]:
+    """The address of each place by all that it may be called: its address, what the tree shows, its questions."""
+    known = {address: address for address in (*recorded.calls, *(place.address for place in tree.walk()))}
+    for place in tree.walk():
+        called = place.address
+        if place is not tree:
+            for _ in range(place.name.count("/")):  # Of graphs of one node, only the node has an address.
+                called = called.rpartition("/")[0]
+                known.setdefault(called, place.address)
+        if place.kind == "fan-out" and place.tail:
+            known.setdefault(f"{place.address}/{place.tail}", place.address)
+    for question in recorded.questions:
+        known.setdefault(question, question.rpartition("?")[0])
+    return known
+
+
+def _near(typed: str, known: Sequence[str]) -> list[str]:
+    """What may have been meant: rather another node or place of the item than another item of the node."""
+    names, keys = node_path(f"/{typed}"), _KEY.findall(typed)
+    same_keys = [one for one in known if _KEY.findall(one) == keys]
+    same = [one for one in same_keys if node_path(f"/{one}") == names]
+    close = same or (get_close_matches(typed, same_keys, n=3) if keys else [])
+    around = [one for one in known if "[" not in one and node_path(f"/{one}") == names]
+    return close[:3] or around[:1] or get_close_matches(typed, known, n=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -31,7 +32,7 @@ def told(value: object) -> list[str]:
 
 def plain(value: object) -> object:
     """Return a value in terms that JSON knows."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     fields, items = _taken_apart(value)
     if fields is not None:

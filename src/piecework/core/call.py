@@ -40,6 +40,9 @@ class Target(Struct, frozen=True, eq=False):
     record: bool = True
     """Whether its output is kept in the run's log."""
 
+    effect: bool = False
+    """Whether it is called for its effect alone: nobody takes what it returns."""
+
     @property
     def blocking(self) -> bool:
         """Whether the function holds its thread until it returns."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeAlias, cast
 
+from piecework.core.call import Call
 from piecework.core.current import CURRENT
 from piecework.core.outcome import Done, Question
 from piecework.errors import OutsideRunError
 
-__all__ = ("Interruption", "interrupt")
+__all__ = ("Interruption", "asked_in", "interrupt")
 
 
 class Interruption(BaseException):
@@ -32,8 +33,8 @@ Answer: TypeAlias = Any
 class _Answers(Protocol):
     """What an answer is had from: the run."""
 
-    def answer(self, question: str) -> Done | None:
-        """The answer to a question, where there is one."""
+    def answer(self, call: Call, question: Question) -> Done | None:
+        """The answer to a question that a call asks, where there is one."""
         ...
 
 
@@ -49,7 +50,8 @@ def interrupt(value: object) -> Answer:
 
     Returns:
         The answer. Its question's id is the call's address and the number of the question in that call, so several
-        questions of one call are answered in the order in which they are asked.
+        questions of one call are answered in the order in which they are asked. An answer counts for the same question
+        of the same arguments only: if the function asks something else when it runs again, that is asked anew.
 
     Raises:
         OutsideRunError: Called outside of any running node.
@@ -61,8 +63,18 @@ def interrupt(value: object) -> Answer:
         )
     live = call.living()
     live.asked += 1
-    question = f"{call.address}?{live.asked}"
-    answer = cast("_Answers", call.site.owner.run).answer(question)
+    question = Question(f"{call.address}?{live.asked}", value)
+    answer = cast("_Answers", call.site.owner.run).answer(call, question)
     if answer is not None:
         return answer.value
-    raise Interruption((Question(question, value),))
+    raise Interruption((question,))
+
+
+def asked_in(error: BaseException) -> tuple[Question, ...]:
+    """The questions that unwind a call, also out of a task group; none where something else is raised as well."""
+    if isinstance(error, Interruption):
+        return error.questions
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    inside = [asked_in(each) for each in cast("BaseExceptionGroup[BaseException]", error).exceptions]
+    return tuple(question for questions in inside for question in questions) if all(inside) else ()

@@ -14,10 +14,10 @@ from contextvars import Context, copy_context
 from time import perf_counter
 from typing import cast
 
-from piecework.core.call import Call, Children, Target
+from piecework.core.call import Call, Children
 from piecework.core.current import CURRENT, variables
 from piecework.core.events import CallFinished, CallStarted, Event
-from piecework.core.interrupts import Interruption
+from piecework.core.interrupts import Interruption, asked_in
 from piecework.core.journal import Journal
 from piecework.core.limits import Limiter, lend, take
 from piecework.core.outcome import Done, Failed, Outcome, Paused
@@ -126,7 +126,7 @@ class Door:
         outcome = self.journal.known(call, kwargs)
         if outcome is None:
             return None
-        if type(outcome) is Failed:
+        if type(outcome) is Failed and not hasattr(outcome.error, "__notes__"):
             note_place(call, outcome)
         if self.emit is not None:
             self.emit(CallFinished(call, outcome, recorded=True))
@@ -164,7 +164,7 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
     CURRENT.set(call)
     context = copy_context()
     if kind != "async" and target.blocking:
-        return _attempt_blocking(target, context, kwargs)
+        return _attempt_blocking(call, context, kwargs)
     try:
         if kind == "async":
             outcome: Outcome = Done(await target.function(**kwargs))
@@ -173,29 +173,32 @@ async def attempt(call: Call, kwargs: Mapping[str, object]) -> Outcome:
     except asyncio.CancelledError as error:
         if call.site.owner.closing:
             raise
-        outcome = Failed(_self_cancelled(call, error))
+        outcome = Failed(_self_cancelled(call, error), call.attempts)
     except GeneratorExit:
         raise
-    except Interruption as pause:
-        outcome = Paused(pause.questions)
     except BaseException as error:
-        outcome = Failed(error)
+        outcome = _raised(call, error)
     if variables(copy_context())[0] is not variables(context)[0]:
         call.site.owner.tainted()
     return outcome
 
 
-def _attempt_blocking(target: Target, context: Context, kwargs: Mapping[str, object]) -> Outcome:
+def _raised(call: Call, error: BaseException) -> Outcome:
+    """What a call came to that raised."""
+    questions = asked_in(error)
+    return Paused(questions) if questions else Failed(error, call.attempts)
+
+
+def _attempt_blocking(call: Call, context: Context, kwargs: Mapping[str, object]) -> Outcome:
     """Run a blocking function in `context` on this thread."""
+    target = call.target
     function: Callable[..., object] = target.function
     try:
         if target.kind == "generator":
             return Done(context.run(_chunks, function, kwargs))
         return Done(context.run(function, **kwargs))
-    except Interruption as pause:
-        return Paused(pause.questions)
     except BaseException as error:
-        return Failed(error)
+        return _raised(call, error)
 
 
 def _chunks(function: Callable[..., object], kwargs: Mapping[str, object]) -> list[object]:

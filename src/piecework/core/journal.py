@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import perf_counter, time
 
 from msgspec import Raw, Struct, field, msgpack
@@ -60,8 +60,14 @@ class Opened(Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, object] | None = None
     """The run's inputs, where they are not on record."""
 
-    answers: tuple[Fact, ...] = ()
-    """Answers to be committed before anything starts."""
+    bound: Collection[str] = ()
+    """Those of them that the workflow brings itself."""
+
+    keeps_outputs: bool = False
+    """Whether an input is not in the log, so that the run's end is to have its outputs."""
+
+    first: tuple[Fact, ...] = ()
+    """What is to be committed before anything starts: answers, and what the workflow is made of now."""
 
 
 class Count(Struct, eq=False):
@@ -179,13 +185,14 @@ class Journal:
             on_failure: Told, once and on the loop, that the store has failed.
         """
         self._on_failure = on_failure
+        self._outputs = opened.keeps_outputs
         if opened.inputs is not None:
-            fact, whole = input_fact(self._codec, opened.inputs)
+            fact, whole = input_fact(self._codec, opened.inputs, bound=opened.bound)
             self._outputs = not whole
             self.write(fact)
-        for fact in opened.answers:
+        for fact in opened.first:
             self.write(fact)
-        if opened.answers:
+        if opened.first:
             await self.commit()
 
     def record(self, call: Call, outcome: Outcome) -> Outcome:
@@ -197,9 +204,10 @@ class Journal:
         attempts = 1 if call.live is None else call.live.attempts
         value: bytes | None = None
         status: Status = "done"
-        if type(outcome) is Done and call.site.target.record:
+        target = call.site.target
+        if type(outcome) is Done and (target.record or target.effect):
             try:
-                value = self._codec.encode(outcome.value)
+                value = self._codec.encode(None if target.effect else outcome.value)
             except CodecError as fault:
                 outcome = Failed(_not_kept(call, fault), attempts)
         if type(outcome) is not Done:
@@ -440,7 +448,8 @@ class Journal:
                     value = self._codec.encode(question.value)
                 except CodecError as fault:
                     return Failed(_not_kept(call, fault))
-                self.write(Fact("question", question.id, "paused", value, ended=int(time() * 1000)))
+                now = int(time() * 1000)
+                self.write(Fact("question", question.id, "paused", value, 1, call.inputs, now, given=call.given))
         return outcome
 
     def _told(self, error: BaseException) -> bytes:
@@ -452,7 +461,7 @@ class Journal:
             return self._codec.encode(StoredError(f"an exception that could not be stored: {fault}", kind=kind))
 
 
-def input_fact(codec: Codec, inputs: Mapping[str, object]) -> tuple[Fact, bool]:
+def input_fact(codec: Codec, inputs: Mapping[str, object], *, bound: Collection[str]) -> tuple[Fact, bool]:
     """The fact of a run's inputs, and whether it has all of them: what cannot be encoded is recorded as absent."""
     kept: dict[str, Raw] = {}
     absent: list[str] = []
@@ -461,7 +470,7 @@ def input_fact(codec: Codec, inputs: Mapping[str, object]) -> tuple[Fact, bool]:
             kept[name] = Raw(codec.encode(value))
         except CodecError:
             absent.append(name)
-    told = msgpack.encode({"given": kept, "absent": absent})
+    told = msgpack.encode({"given": kept, "absent": absent, "bound": sorted(bound)})
     return Fact("input", "", value=told, ended=int(time() * 1000)), not absent
 
 

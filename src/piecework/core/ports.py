@@ -6,7 +6,7 @@ Only code behind these ports touches disk, network, threads or a terminal.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from piecework.core.call import Target
 from piecework.core.events import Event
@@ -16,6 +16,7 @@ from piecework.core.runs import Batch, Claim, Owner, RunInfo, RunStart, Standing
 __all__ = ("Executor", "Observer", "RunLog")
 
 
+@runtime_checkable
 class RunLog(Protocol):
     """Keeps the facts of runs. Its methods may be called from any event loop and thread.
 

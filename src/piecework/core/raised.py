@@ -23,6 +23,8 @@ FRAMES = 50
 
 _TRACE = "__stored_traceback__"
 
+_HELD = "__stored_attributes__"
+
 
 def _classes(module: object) -> dict[str, type[BaseException]]:
     found = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
@@ -52,6 +54,7 @@ class Raised:
         kind = self._classes.get(tag)
         if kind is None:
             made: BaseException = StoredError(text, kind=tag, arguments=args)
+            made.__dict__[_HELD] = {name: item for name, item in told.items() if name.startswith("*")}
         elif tag in _BUILT_IN:
             made = cast("Any", kind)(*((text,) if args is None else args))
         else:
@@ -80,6 +83,8 @@ def _without_init(kind: type[BaseException], args: tuple[object, ...]) -> BaseEx
 
 
 def _apart(error: BaseException) -> dict[str, object]:
+    if type(error) is StoredError:
+        return _told_again(error)
     kind = type(error)
     reduced = cast("tuple[Any, ...]", _base(kind).__reduce__(error))
     held: dict[str, object] = dict(vars(error)) | (dict(reduced[2]) if kind is _base(kind) and reduced[2:] else {})
@@ -95,6 +100,23 @@ def _apart(error: BaseException) -> dict[str, object]:
     if error.__cause__ is not None:
         told["cause"] = error.__cause__
     return told | {f"?*{name}": item for name, item in held.items()}
+
+
+def _told_again(error: StoredError) -> dict[str, object]:
+    """The parts of the exception that this one stands for, so that it is the same value when it is stored again."""
+    told: dict[str, object] = {"class": error.kind, "text": _text(error)}
+    if error.arguments is not None:
+        told["?args"] = list(error.arguments)
+    notes: list[str] = getattr(error, "__notes__", [])
+    if notes:
+        told["~notes"] = list(notes)
+    trace = error.__dict__.get(_TRACE)
+    if trace:
+        told["~traceback"] = trace
+    if error.__cause__ is not None:
+        told["cause"] = error.__cause__
+    held: dict[str, object] = error.__dict__.get(_HELD, {})
+    return told | {f"?{name}": item for name, item in held.items()}
 
 
 def _text(error: BaseException) -> str:

@@ -54,7 +54,8 @@ class Recall:
         if fact is None:
             return None
         if fact.status != "done":
-            return self._undone(fact, call)
+            same = self._completed or (fact.inputs, fact.given) == (call.inputs, call.given)
+            return self._undone(fact, call, same=same)
         changed = (fact.inputs != call.inputs or fact.given != call.given) and self._counts(arguments)
         if changed and self._changed_inputs == "error":
             return Failed(InputChangedError(node=call.target.name, address=call.address))
@@ -65,14 +66,14 @@ class Recall:
         except CodecError as fault:
             return Failed(_unreadable(call, fault))
 
-    def _undone(self, fact: Fact, call: Call) -> Outcome | None:
+    def _undone(self, fact: Fact, call: Call, *, same: bool) -> Outcome | None:
         if fact.status == "failed":
             if self._completed and fact.value is not None:
                 return Failed(cast("BaseException", self._codec.decode(fact.value)), fact.attempts)
             call.living().attempts = fact.attempts + 1
         elif fact.status == "paused":
             asked = self.recorded.asked_in(call.address)
-            if asked:
+            if asked and same:
                 return Paused(tuple(map(self.question, asked)))
             call.living().attempts = fact.attempts
         return None
@@ -110,10 +111,18 @@ class Recall:
                     raise InputChangedError(node=address.rpartition("/")[2], address=f"{address}[{first + offset}]")
         return self._completed or before == list(digests)
 
-    def answer(self, question: str) -> Done | None:
-        """The answer to a question, where there is one."""
-        fact = self.recorded.answers.get(question)
-        return None if fact is None or fact.value is None else Done(self._codec.decode(fact.value))
+    def answer(self, call: Call, question: Question) -> Done | None:
+        """The answer to a question that a call asks, if it was given to the same question of the same arguments."""
+        asked, answer = self.recorded.questions.get(question.id), self.recorded.answers.get(question.id)
+        if asked is None or answer is None or answer.value is None:
+            return None
+        if (asked.inputs, asked.given) != (call.inputs, call.given):
+            return None
+        try:
+            same = asked.value == self._codec.encode(question.value)
+        except CodecError:
+            return None  # It was never asked: the call fails when it asks.
+        return Done(self._codec.decode(answer.value)) if same else None
 
     def question(self, fact: Fact) -> Question:
         """A question that is on record."""

@@ -6,11 +6,14 @@ is pure: it reads facts and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from msgspec import msgpack
 
 from piecework.core.fact import Fact
 
-__all__ = ("Recorded", "places")
+__all__ = ("Recorded", "node_path", "places")
 
 DIGEST = 16
 """Bytes of a digest."""
@@ -25,6 +28,8 @@ class Recorded:
         """What the run was given."""
         self.end: Fact | None = None
         """How it ended, if nothing was recorded after that."""
+        self.shape: dict[str, str] | None = None
+        """What the workflow was made of when the run was last resumed with another; None where it never was."""
         self.calls: dict[str, Fact] = {}
         """The last fact of each call, by address; a done one stays unless the call's arguments were others later."""
         self.plans: dict[str, Fact] = {}
@@ -55,12 +60,17 @@ class Recorded:
                 self._take_plan(fact)
             case "question":
                 self.questions[fact.address] = fact
+                self.answers.pop(fact.address, None)  # An answer from before was to something else.
+                self._open = None
             case "answer":
                 self.answered(fact)
             case "input":
                 self.input = fact
             case "end":
                 self.end = fact
+            case "update":
+                self.shape, gone = msgpack.decode(fact.value or b"", type=tuple[dict[str, str], list[str]])
+                self.forget_below(gone)
             case _:
                 pass  # Of no concern for what is run again.
 
@@ -108,27 +118,32 @@ class Recorded:
         call = self.calls.get(address)
         return call is not None and call.status == "paused"
 
-    def forget_below(self, paths: Collection[str], path_of: Callable[[str], str]) -> list[str]:
-        """Take what is recorded of some nodes, and of all inside them, as not recorded, so that they run again.
-
-        Args:
-            paths: The nodes.
-            path_of: Makes an address the path of its node.
-
-        Returns:
-            The addresses that are forgotten.
-        """
+    def forget_below(self, paths: Collection[str]) -> None:
+        """Take what is recorded of some nodes, and of all inside them, as not recorded, so that they run again."""
         if not paths:
-            return []
-        gone = [
-            address
-            for address in (*self.calls, *self.plans, *self.pulled)
-            if any(place in paths for place in places(path_of(address)))
-        ]
-        for address in gone:
-            for kept in (self.calls, self.plans, self.pulled):
-                kept.pop(address, None)
-        return gone
+            return
+        for kept in (self.calls, self.plans, self.pulled, self.questions, self.answers):
+            for address in tuple(kept):
+                if any(place in paths for place in places(node_path(address))):
+                    del kept[address]
+        self._open = None
+
+    def waited_for(self) -> Iterator[Fact]:
+        """The questions that may be answered: those that are open, and those whose call failed with the answer."""
+        for question, fact in self.questions.items():
+            call = self.calls.get(question.rpartition("?")[0])
+            if call is not None and (
+                call.status == "failed" or (call.status == "paused" and question not in self.answers)
+            ):
+                yield fact
+
+
+_PLACES = re.compile(r"\[[^\[\]/]*\]|@\d+")
+
+
+def node_path(address: str) -> str:
+    """The path of the node that an address or a question belongs to: without the run's name, items and rounds."""
+    return _PLACES.sub("", address.partition("/")[2]).partition("?")[0]
 
 
 def places(address: str) -> Iterator[str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from piecework.core.call import Call
 from piecework.core.invoke import Door
-from piecework.core.outcome import Done
+from piecework.core.outcome import Done, Question
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor
 
@@ -70,7 +71,7 @@ class Run(Struct, frozen=True, eq=False):
     tainted: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks whose context a call has changed; no other call may start in them."""
 
-    def answer(self, question: str) -> Done | None:
-        """The answer to a question, where there is one."""
+    def answer(self, call: Call, question: Question) -> Done | None:
+        """The answer to a question that a call asks, where there is one."""
         recall = self.door.journal.recall
-        return None if recall is None else recall.answer(question)
+        return None if recall is None else recall.answer(call, question)

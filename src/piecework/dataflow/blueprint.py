@@ -152,15 +152,23 @@ def _shape(steps: Iterable[Step]) -> dict[str, str]:
     shape: dict[str, str] = {}
     for step in steps:
         arguments = ", ".join(inner if inner == outer else f"{inner}={outer}" for outer, inner in step.arguments)
-        mapped = "" if step.mapping is None else f" for each of {', '.join(step.mapping.params)}"
-        used = f"({arguments}) -> {', '.join(step.outputs) or 'nothing'}{mapped}"
+        used = f"({arguments}) -> {', '.join(step.outputs) or 'nothing'}{_mapped(step.mapping)}"
         if isinstance(step.body, Target):
             function = step.body.function
-            shape[step.name] = f"{getattr(function, '__qualname__', type(function).__qualname__)} {used}"
+            path = step.name if step.body.name == step.name else f"{step.name}/{step.body.name}"
+            shape[path] = f"{getattr(function, '__qualname__', type(function).__qualname__)} {used}"
         else:
             shape[step.name] = f"graph {used}"
             shape |= {f"{step.name}/{path}": told for path, told in step.body.shape.items()}
     return shape
+
+
+def _mapped(mapping: MapSpec | None) -> str:
+    if mapping is None:
+        return ""
+    how = f", {mapping.mode}" if len(mapping.params) > 1 else ""
+    keyed = ", by key" if mapping.key is not None else ""
+    return f" for each of {', '.join(mapping.params)}{how}{keyed}"
 
 
 def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], inner_outputs: tuple[str, ...]) -> Step:
@@ -173,7 +181,7 @@ def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], in
 
 
 def _target(node: FunctionNode[..., object]) -> Target:
-    return Target(node.name, node.func, node.kind, node.record)
+    return Target(node.name, node.func, node.kind, node.record, not node.outputs)
 
 
 def _only_function(graph: Graph) -> FunctionNode[..., object] | None:

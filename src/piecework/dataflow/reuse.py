@@ -12,7 +12,7 @@ from piecework.dataflow.blueprint import Blueprint, Step
 from piecework.errors import UnknownNodeError
 from piecework.wording import near_miss
 
-__all__ = ("rerun_paths", "skipped_steps")
+__all__ = ("rerun_paths", "skipped_steps", "takers")
 
 
 def skipped_steps(graph: Blueprint, done: Callable[[str], bool]) -> frozenset[int]:
@@ -70,6 +70,11 @@ def rerun_paths(graph: Blueprint, names: Iterable[str]) -> frozenset[str]:
     for name in names:
         paths |= _from(graph, name, name)
     return frozenset(paths)
+
+
+def takers(graph: Blueprint, inputs: Collection[str]) -> list[str]:
+    """The names of the nodes that take some of the graph's inputs themselves."""
+    return [step.name for step in graph.steps if any(outer in inputs for outer, _ in step.arguments)]
 
 
 def _from(graph: Blueprint, path: str, asked: str) -> set[str]:

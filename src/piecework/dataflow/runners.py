@@ -23,7 +23,7 @@ from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
 from piecework.dataflow.plan import GraphPlan
 from piecework.dataflow.results import MapResult, RunResult
-from piecework.dataflow.reuse import rerun_paths
+from piecework.dataflow.reuse import rerun_paths, takers
 from piecework.dataflow.validate import check_inputs
 from piecework.dataflow.work import BatchWork, Mapped, gather_inputs, raised
 from piecework.errors import UnknownGraphError
@@ -32,6 +32,10 @@ from piecework.runner import Engine
 from piecework.wording import did_you_mean, listed
 
 __all__ = ("AsyncRunner", "RunnerBase", "result_of")
+
+
+LONGEST = 1000
+"""Letters in the name of a run or thread."""
 
 
 class RunnerBase:
@@ -73,6 +77,11 @@ class RunnerBase:
             raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
         if grace < 0:
             raise ValueError(f"grace={grace} must not be negative.")
+        if store is not None and not isinstance(store, RunLog):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"store={store!r} is no store. Open one: SqliteStore('runs.db').")
+        texts: list[object] = [*(labels or {}), *(labels or {}).values()]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"labels={labels!r}: names and values are texts.")
         _check_choice("durability", durability, get_args(Durability))
         _check_choice("changed_inputs", changed_inputs, get_args(ChangedInputs))
         policy = RunPolicy(max_concurrency=max_concurrency, grace=grace)
@@ -85,7 +94,8 @@ class RunnerBase:
             labels=labels,
         )
         self._policy = policy
-        self._graphs: dict[str, Graph] = {}
+        self._graphs: dict[str, Graph | None] = {}
+        """The graphs that were run, by name; None where several of one name were."""
 
     @classmethod
     def _with(cls, other: RunnerBase) -> Self:
@@ -103,9 +113,11 @@ class RunnerBase:
         return compiled
 
     def _note(self, graph: Graph, compiled: Blueprint) -> None:
-        if self._graphs.get(compiled.name) is not graph:
+        known = self._graphs.get(compiled.name)
+        if known is not graph:
             self._engine.register(compiled.types)
-            self._graphs[compiled.name] = graph
+            same = known is None or (compiled.name in self._graphs and blueprint(known).shape == compiled.shape)
+            self._graphs[compiled.name] = graph if same else None
 
     def _one_run(
         self, graph: Graph, inputs: Mapping[str, object] | None, named: Mapping[str, object], *, new: bool
@@ -124,6 +136,7 @@ class RunnerBase:
             given=given,
             bound=compiled.bound,
             check=partial(check_inputs, graph),
+            outputs=compiled.outputs,
             plan=partial(GraphPlan, compiled),
         )
 
@@ -136,6 +149,8 @@ class RunnerBase:
         on_change: OnChange,
     ) -> tuple[Work, Request]:
         """What a resume asks of the engine."""
+        _check_text("run_id", run_id)
+        _check_choice("on_change", on_change, get_args(OnChange))
         graph = await self._graph_of(run_id, graph)
         request = Request(run_id=run_id, known=True, answers=answers or {}, on_change=on_change)
         return self._one_run(graph, dict(inputs or {}), {}, new=False), request
@@ -161,8 +176,9 @@ class RunnerBase:
         if run_id is None and thread_id is None and not answers:
             return None
         _check_choice("on_change", on_change, get_args(OnChange))
-        if run_id == "" or thread_id == "":
-            raise ValueError("run_id and thread_id must not be empty.")
+        for option, given in (("run_id", run_id), ("thread_id", thread_id)):
+            if given is not None:
+                _check_text(option, given)
         return Request(run_id=run_id, thread_id=thread_id, on_change=on_change, answers=answers or {})
 
     def __repr__(self) -> str:
@@ -272,12 +288,19 @@ class AsyncRunner(RunnerBase):
         Raises:
             UnknownNodeError: `rerun` names a node that the graph does not have.
             UnknownRunError: There is no such run.
-            RunHeldError: There is a run `new_id` already, and somebody works on it.
+            RunExistsError: There is a run `new_id` already.
             Exception: As for `resume`.
         """
+        _check_text("run_id", run_id)
+        if new_id is not None:
+            _check_text("new_id", new_id)
+        _check_choice("on_change", on_change, get_args(OnChange))
         graph = await self._graph_of(run_id, graph)
         compiled = self._compile(graph)
-        paths = rerun_paths(compiled, (rerun,) if isinstance(rerun, str) else rerun)
+        # What takes an input that cannot be compared with the one before runs again.
+        others = [name for name, value in (inputs or {}).items() if not self._engine.storable(value)]
+        named = (rerun,) if isinstance(rerun, str) else tuple(rerun)
+        paths = rerun_paths(compiled, (*named, *takers(compiled, others)))
         work = self._one_run(graph, dict(inputs or {}), {}, new=False)
         return result_of(await self._engine.fork(run_id, work, rerun=paths, new_id=new_id, on_change=on_change))
 
@@ -304,6 +327,8 @@ class AsyncRunner(RunnerBase):
         Raises:
             NoStoreError: The runner has no store.
         """
+        if status is not None:
+            _check_choice("status", status, get_args(Standing))
         return await self._engine.store("runs()").runs(status=status, thread_id=thread_id, limit=limit)
 
     async def map(
@@ -396,6 +421,14 @@ def result_of(ended: Ended) -> RunResult:
         )
     values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
     return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=ended.inputs)
+
+
+def _check_text(option: str, given: object) -> None:
+    """See that something can name a run."""
+    if not isinstance(given, str):
+        raise TypeError(f"{option}={given!r} is no text.")
+    if not given or len(given) > LONGEST or "\0" in given or not given.isprintable():
+        raise ValueError(f"{option}={given[:80]!r} must be 1 to {LONGEST} letters that can be printed.")
 
 
 def _check_choice(option: str, given: str, choices: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from piecework.dataflow.plan import MapPlan
 from piecework.dataflow.results import MapResult, RunResult
 from piecework.dataflow.validate import check_inputs
 from piecework.errors import Failure, InputConflictError, UnknownInputError
-from piecework.resumption import BATCH_NAME, Work
+from piecework.resumption import BATCH, Work
 from piecework.wording import listed
 
 __all__ = ("BatchWork", "Mapped", "gather_inputs", "raised")
@@ -96,10 +96,10 @@ class BatchWork:
         self._made: MapPlan | None = None
         if new or not given.keys() <= set(graph.inputs.all):
             check_inputs(graph, given)
-        over = f"graph for each of {mapped.over if isinstance(mapped.over, str) else ', '.join(mapped.over)}"
+        over = f"{BATCH}{mapped.over if isinstance(mapped.over, str) else ', '.join(mapped.over)}"
         inner: Mapping[str, str] = self._step.body.shape if isinstance(self._step.body, Blueprint) else {}
         self.work = Work(
-            name=BATCH_NAME,
+            name="batch",
             shape={self._step.name: over, **{f"{self._step.name}/{path}": told for path, told in inner.items()}},
             given=given,
             check=partial(check_inputs, graph),

@@ -56,6 +56,12 @@ class Place:
         counts["waiting"] += max((self.size or 0) - len(self.inner), 0)
         return counts
 
+    @property
+    def tail(self) -> str:
+        """What all items of a fan-out have after their key, as `write` in `writer[3]/write`; empty if they differ."""
+        tails = {place.name.partition("/")[2] for place in self.inner}
+        return next(iter(tails)) if len(tails) == 1 else ""
+
     def walk(self) -> Iterator[Place]:
         """Yield this place and all inside of it, outer ones first."""
         waiting: list[Place] = [self]
@@ -127,7 +133,11 @@ def _parts(shape: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
     parts: dict[str, list[str]] = {}
     for path in shape:
         graph, _, name = path.rpartition("/")
-        parts.setdefault(graph, []).append(name)
+        while graph and graph not in shape:  # A graph of one node has only that node in the shape.
+            graph, _, name = graph.rpartition("/")
+        names = parts.setdefault(graph, [])
+        if name not in names:
+            names.append(name)
     return parts
 
 

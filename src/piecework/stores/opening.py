@@ -14,6 +14,9 @@ __all__ = ("open_store",)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
 
+_KEYWORDS = re.compile(r"(^|\s)(host|hostaddr|port|dbname|user|password|service)\s*=")
+"""How the other form of PostgreSQL's addresses is known: `host=... dbname=...`."""
+
 _POSSIBLE = (
     "Give the path of a file, sqlite:///relative/path, sqlite:////absolute/path, or "
     "postgresql://user:password@host:5432/database."
@@ -30,6 +33,8 @@ def open_store(url: str | os.PathLike[str]) -> SqliteStore | PostgresStore:
         StoreError: It names no store that there is.
     """
     text = os.fspath(url)
+    if _KEYWORDS.search(text):
+        return PostgresStore(text)
     found = _SCHEME.match(text)
     if found is None or len(found[1]) == 1:  # One letter is a drive of Windows.
         return SqliteStore(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -37,7 +38,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         """Make a store over a database that is not connected yet."""
         self._name = database.name
-        self._thread = WriterThread(database, _resolve)
+        self._thread = WriterThread(database, partial(_resolve, database.name))
         # A store that nobody closed ends its thread when it is collected; at the end of the process the thread's own
         # module closes what is open.
         self._end = weakref.finalize(self, self._thread.stop)
@@ -177,12 +178,13 @@ class SqlStore:
         return await future
 
 
-def _resolve(jobs: list[Job]) -> None:
+def _resolve(store: str, jobs: list[Job]) -> None:
     """Let those who wait on this loop go on."""
     for job in jobs:
         if job.future.done():
-            continue
-        if isinstance(job.answer, BaseException):
+            if isinstance(job.answer, Claim):  # Whoever wanted it was cancelled, and will not work on the run.
+                give_up(store, job.answer.run_id, job.answer.epoch)
+        elif isinstance(job.answer, BaseException):
             job.future.set_exception(job.answer)
         else:
             job.future.set_result(job.answer)
