@@ -65,7 +65,7 @@ def test_no_piece_of_a_password_is_in_what_is_printed(form: str, odd: list[str])
         ("postgresql://h/r?password=a b&options=-cx%3Dy", "postgresql://h/r?password=***&options=-cx%3Dy"),
         ("host=x password='a \\' host=b' user=me", "host=x password=*** user=me"),
         ("runs.db", "runs.db"),
-        ("/srv/a:b@c.db", "/srv/a:b@c.db"),
+        ("/data/a:b@c.db", "/data/a:b@c.db"),
         ("C:\\me@home\\runs.db", "C:\\me@home\\runs.db"),
         ("sqlite:////srv/a:b@c.db", "sqlite:////srv/a:b@c.db"),
     ],
@@ -79,7 +79,7 @@ def test_all_but_the_password_is_told(name: str, told: str) -> None:
     [
         "runs.db",
         "./user=me.db",
-        "/srv/a:b@c.db",
+        "/data/a:b@c.db",
         "postgresql://me:a:b?c#d@host:5432/runs?sslmode=require",
         "postgresql://me:p%40w@host/runs",
         "postgresql://host/runs?password=x",

@@ -239,7 +239,8 @@ def test_of_many_questions_some_are_told_and_json_has_all(tmp_path: Path) -> Non
     shown = run("show", "asking_items", folder=tmp_path).stdout
     assert shown.count(f"    text: {'x' * 300}\n") == 20
     assert "\n  and 5 more: --json tells them all\n\n" in shown
-    assert shown == run("show", "asking_items", folder=tmp_path).stdout
+    again = run("show", "asking_items", folder=tmp_path).stdout
+    assert shown.partition("question")[2] == again.partition("question")[2]  # Before it stands how long ago that was.
     questions = json.loads(run("show", "asking_items", "--json", folder=tmp_path).stdout)["questions"]
     assert sorted(question["asked"]["item"] for question in questions) == list(range(25))
     assert questions[0]["asked"]["weight"] == 0.5
