@@ -49,7 +49,7 @@ def test_no_piece_of_a_password_is_in_what_is_printed(form: str, odd: list[str])
         check_name(name)
     except MisuseError as error:
         told.append(str(error))
-    if "://" not in name:
+    if "://" not in name and "password" not in name:
         told.pop(2)
     for line in told:
         assert "sec" not in line.replace("psearch", "")

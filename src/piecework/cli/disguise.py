@@ -7,7 +7,7 @@ library can tell a piece of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
@@ -38,19 +38,22 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 
 def disguised(name: str) -> str:
     """Return the name of a store with `***` for each password; rather too much of it goes than too little."""
-    parts: list[str] = []
-    told = 0
-    # They may overlap: no piece of one may be left because the other begins inside of it.
-    for begin, end in sorted([*_credentials(name), *_values(name)]):
-        if begin >= told:
-            parts += name[told:begin], _BLANK
-        told = max(told, end)
-    return "".join([*parts, name[told:]])
+    return _blanked(name, [*_credentials(name), *_values(name)])
 
 
 def disguised_urls(text: str) -> str:
     """Return a line with `***` for the passwords in an address that it tells."""
-    return _URL.sub(lambda found: disguised(found[0]), text)
+    return _URL.sub(lambda found: disguised(found[0]), _blanked(text, _values(text)))
+
+
+def _blanked(text: str, places: Iterable[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    told = 0
+    for begin, end in sorted(places):  # They may overlap: no piece of one may be left because another begins inside it.
+        if begin >= told:
+            parts += text[told:begin], _BLANK
+        told = max(told, end)
+    return "".join([*parts, text[told:]])
 
 
 def check_name(name: str) -> None:
