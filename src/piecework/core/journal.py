@@ -147,7 +147,6 @@ class Journal:
         self._claim = None if opened is None else opened.claim
         self._written = 0 if self._claim is None else self._claim.facts
         self._codec = codec
-        self._policy = policy
         self._outputs = False
         """Whether the end keeps what the run made."""
         self._since = time() - perf_counter()

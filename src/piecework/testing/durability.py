@@ -17,8 +17,7 @@ from typing import Final
 
 from piecework.testing import durability_crashes as crashes
 from piecework.testing import durability_runs as runs
-from piecework.testing.storage import StoreCheck
-from piecework.testing.storage_log import ConformanceError, OpenStore
+from piecework.testing.storage_log import OpenStore, StoreCheck, hold_to
 
 __all__ = ("DURABILITY_CHECKS", "check_durability")
 
@@ -49,12 +48,4 @@ async def check_durability(open_store: OpenStore) -> None:
     Raises:
         ConformanceError: Some are broken; names them all.
     """
-    broken: list[str] = []
-    for check in DURABILITY_CHECKS:
-        try:
-            await check(open_store)
-        except Exception as error:
-            broken.append(f"{getattr(check, '__name__', check)}: {type(error).__name__}: {error}")
-    if broken:
-        lines = "".join(f"\n  {number}. {line}" for number, line in enumerate(broken, 1))
-        raise ConformanceError(f"{len(broken)} of {len(DURABILITY_CHECKS)} promises are broken:{lines}")
+    await hold_to(DURABILITY_CHECKS, open_store)

@@ -13,18 +13,14 @@ own: they remove runs that have ended.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 from piecework.testing import storage_claims as claims
 from piecework.testing import storage_facts as facts
 from piecework.testing import storage_runs as runs
-from piecework.testing.storage_log import ConformanceError, OpenStore
+from piecework.testing.storage_log import ConformanceError, OpenStore, StoreCheck, hold_to
 
 __all__ = ("STORE_CHECKS", "ConformanceError", "OpenStore", "StoreCheck", "check_store")
-
-StoreCheck: TypeAlias = Callable[[OpenStore], Awaitable[None]]
-"""Holds a store to one promise; raises `ConformanceError` where it breaks it."""
 
 STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (
     facts.facts_are_read_in_the_order_they_were_added,
@@ -63,12 +59,4 @@ async def check_store(open_store: OpenStore) -> None:
     Raises:
         ConformanceError: It breaks some; names them all.
     """
-    broken: list[str] = []
-    for check in STORE_CHECKS:
-        try:
-            await check(open_store)
-        except Exception as error:
-            broken.append(f"{getattr(check, '__name__', check)}: {type(error).__name__}: {error}")
-    if broken:
-        lines = "".join(f"\n  {number}. {line}" for number, line in enumerate(broken, 1))
-        raise ConformanceError(f"{len(broken)} of {len(STORE_CHECKS)} promises are broken:{lines}")
+    await hold_to(STORE_CHECKS, open_store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -20,8 +20,10 @@ __all__ = (
     "ConformanceError",
     "Log",
     "OpenStore",
+    "StoreCheck",
     "expect",
     "gone_process",
+    "hold_to",
     "new_id",
     "opened",
     "refused",
@@ -37,6 +39,9 @@ SHOWN: Final = 300
 
 OpenStore: TypeAlias = Callable[[], RunLog | Awaitable[RunLog]]
 """Opens the store under test, again at each call."""
+
+StoreCheck: TypeAlias = Callable[[OpenStore], Awaitable[None]]
+"""Holds a store to one promise; raises `ConformanceError` where it breaks it."""
 
 
 class ConformanceError(AssertionError):
@@ -135,3 +140,20 @@ def same(found: object, expected: object, what: str) -> None:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+async def hold_to(checks: Sequence[StoreCheck], open_store: OpenStore) -> None:
+    """Hold a store to some promises.
+
+    Raises:
+        ConformanceError: Some are broken; names them all.
+    """
+    broken: list[str] = []
+    for check in checks:
+        try:
+            await check(open_store)
+        except Exception as error:
+            broken.append(f"{getattr(check, '__name__', check)}: {type(error).__name__}: {error}")
+    if broken:
+        lines = "".join(f"\n  {number}. {line}" for number, line in enumerate(broken, 1))
+        raise ConformanceError(f"{len(broken)} of {len(checks)} promises are broken:{lines}")
