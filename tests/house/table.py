@@ -60,7 +60,7 @@ ROWS: Final = (
     Row(("core.guests", "core.raised")),
     Row(("core.records",)),
     Row(("core.kinds",)),
-    Row(("errors", "outline"), siblings="together"),
+    Row(("errors.*", "outline"), siblings="together"),
     Row(("wording",)),
 )
 
