@@ -57,6 +57,8 @@ ROWS: Final = (
     Row(("core.runs",)),
     Row(("core.outcome", "core.fact")),
     Row(("core.policy", "core.codec", "core.waiting")),
+    Row(("core.budget", "core.quota", "core.transient")),
+    Row(("core.usage",)),
     Row(("core.guests", "core.raised")),
     Row(("core.records",)),
     Row(("core.kinds",)),

@@ -7,12 +7,14 @@ its address is spelled only when somebody asks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ("Call", "Children", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
+from piecework.core.policy import CallPolicy
+
+__all__ = ("Call", "Children", "Handler", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
@@ -43,10 +45,26 @@ class Target(Struct, frozen=True, eq=False):
     effect: bool = False
     """Whether it is called for its effect alone: nobody takes what it returns."""
 
+    policy: CallPolicy | None = None
+    """What the door does for its calls beside calling it."""
+
+    handler: Handler | None = None
+    """What is called in its stead where it has failed for good."""
+
     @property
     def blocking(self) -> bool:
         """Whether the function holds its thread until it returns."""
         return self.kind in {"blocking", "generator"}
+
+
+class Handler(Struct, frozen=True, eq=False):
+    """What is called in the stead of a call that has failed for good."""
+
+    target: Target
+    """What to call; a target without a handler of its own."""
+
+    arguments: Callable[[Mapping[str, object], BaseException], Mapping[str, object]]
+    """Makes its arguments out of those of the failed call and the exception. Pure, and called in place."""
 
 
 class Children(Protocol):

@@ -45,13 +45,16 @@ class Question(Struct, frozen=True):
 
 
 class Paused(Struct, frozen=True):
-    """The call waits for answers; nothing else in it can go on."""
+    """The call waits for answers, or was not started since the run is stopped; nothing else in it can go on."""
 
     questions: tuple[Question, ...]
     """In the order they were asked."""
 
     places: Sequence[object] = ()
     """For a fan-out: what each item came to; where one is paused, its `Paused`."""
+
+    stopped: str = ""
+    """Why the run is stopped, as in `"budget"`; empty where it only waits for answers."""
 
 
 Outcome: TypeAlias = Done | Failed | Paused

@@ -5,7 +5,7 @@ Only code behind these ports touches disk, network, threads or a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from piecework.core.call import Target
@@ -13,7 +13,7 @@ from piecework.core.events import Event
 from piecework.core.fact import Fact
 from piecework.core.runs import Batch, Claim, Owner, RunInfo, RunStart, Standing
 
-__all__ = ("Executor", "Observer", "RunLog")
+__all__ = ("Cache", "Executor", "Observer", "RunLog")
 
 
 @runtime_checkable
@@ -107,6 +107,33 @@ class RunLog(Protocol):
         Returns:
             The ids of the runs that were removed.
         """
+        ...
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Keeps what nodes made, to be used again. Its methods may be called from any event loop and thread.
+
+    Every method raises `StoreError` where the cache cannot be read or written.
+    """
+
+    async def get(self, key: bytes) -> bytes | None:
+        """What is kept under a key; None where nothing is, or where its time is over."""
+        ...
+
+    async def put(self, key: bytes, value: bytes, *, node: str, ttl: float | None) -> None:
+        """Keep a value in place of whatever is kept under its key.
+
+        Args:
+            key: What the value is asked for by.
+            value: The value, encoded.
+            node: The name of the node that made it.
+            ttl: Seconds after which it counts no more; None keeps it for good.
+        """
+        ...
+
+    async def clear(self, nodes: Collection[str] | None = None) -> int:
+        """Forget what some nodes made, by default what all did; returns how many values that were."""
         ...
 
 

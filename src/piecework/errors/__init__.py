@@ -5,7 +5,20 @@ facts, so that nobody has to read the text to decide. Every module raises these;
 them. All of them survive pickling with their fields and notes.
 """
 
-from piecework.errors.called import Failure, InputChangedError, NodeCancelledError, OutputMismatchError, OutsideRunError
+from piecework.errors.called import (
+    CacheKeyError,
+    Failure,
+    InputChangedError,
+    LimitConflictError,
+    NoCacheError,
+    NodeCancelledError,
+    NodeTimeoutError,
+    OutputMismatchError,
+    OutsideRunError,
+    PolicyFunctionError,
+    RunTimeoutError,
+    UnknownPriceError,
+)
 from piecework.errors.declared import (
     GraphError,
     InputConflictError,
@@ -36,6 +49,7 @@ from piecework.errors.kept import (
 from piecework.errors.root import Fault, InternalError, PieceworkError
 
 __all__ = (
+    "CacheKeyError",
     "CodecError",
     "Failure",
     "Fault",
@@ -44,20 +58,25 @@ __all__ = (
     "InputConflictError",
     "InternalError",
     "ItemKeyError",
+    "LimitConflictError",
     "MappingError",
     "MissingInputError",
+    "NoCacheError",
     "NoStoreError",
     "NodeCancelledError",
     "NodeDefinitionError",
+    "NodeTimeoutError",
     "OutputMismatchError",
     "OutsideRunError",
     "PieceworkError",
+    "PolicyFunctionError",
     "RenameError",
     "RunCancelledError",
     "RunChangedError",
     "RunExistsError",
     "RunHeldError",
     "RunLostError",
+    "RunTimeoutError",
     "StoreError",
     "StoreVersionError",
     "StoredError",
@@ -65,6 +84,7 @@ __all__ = (
     "UnknownInputError",
     "UnknownNodeError",
     "UnknownOutputError",
+    "UnknownPriceError",
     "UnknownQuestionError",
     "UnknownRunError",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,11 +10,18 @@ from piecework.errors.root import PieceworkError
 from piecework.wording import listed
 
 __all__ = (
+    "CacheKeyError",
     "Failure",
     "InputChangedError",
+    "LimitConflictError",
+    "NoCacheError",
     "NodeCancelledError",
+    "NodeTimeoutError",
     "OutputMismatchError",
     "OutsideRunError",
+    "PolicyFunctionError",
+    "RunTimeoutError",
+    "UnknownPriceError",
 )
 
 
@@ -67,6 +74,97 @@ class InputChangedError(PieceworkError, ValueError):
         super().__init__(
             f"node {node!r} is on record as done at {address}, but with other inputs than it is given now. Resume with "
             'the inputs it had, or let it run again: changed_inputs="rerun".'
+        )
+
+
+class NodeTimeoutError(PieceworkError, TimeoutError):
+    """An attempt of a call took longer than its policy allows. It is tried again where the retry policy says so."""
+
+    def __init__(self, *, node: str, seconds: float, idle: bool = False) -> None:
+        """Compose the message."""
+        self.node = node
+        """The node's name."""
+        self.seconds = seconds
+        """The time that it was given."""
+        self.idle = idle
+        """Whether it gave no sign of life for that time, rather than took that time in all."""
+        how = "gave no sign of life for" if idle else "took longer than"
+        advice = "call heartbeat() in it, or give it more time" if idle else "give it more time"
+        super().__init__(f"node {node!r} {how} {seconds:g} s. Let it do less at once, or {advice}: timeout=.")
+
+
+class RunTimeoutError(PieceworkError, TimeoutError):
+    """A run took longer than it was given. What finished is recorded, and the run can be resumed."""
+
+    def __init__(self, run_id: str, *, seconds: float) -> None:
+        """Compose the message."""
+        self.run_id = run_id
+        """The run."""
+        self.seconds = seconds
+        """The time that it was given."""
+        super().__init__(
+            f"run {run_id!r} took longer than the {seconds:g} s that its runner gives it: run_timeout=. "
+            "What finished is recorded where the runner has a store; resume the run to go on."
+        )
+
+
+class PolicyFunctionError(PieceworkError, RuntimeError):
+    """A function that belongs to a policy raised; the exception is its cause."""
+
+    def __init__(self, what: str, *, node: str, error: BaseException) -> None:
+        """Compose the message from what the function is, such as `retry_on`, and what it raised."""
+        self.what = what
+        """What the function is for."""
+        self.node = node
+        """The node whose policy it belongs to."""
+        super().__init__(f"the {what} function of node {node!r} raised {type(error).__name__}: {error}")
+        self.__cause__ = error
+
+
+class CacheKeyError(PieceworkError, ValueError):
+    """What a cached node is, or is given, cannot be told from other things, so nothing can be kept for it."""
+
+    def __init__(self, message: str, *, node: str) -> None:
+        """Keep the place beside `message`."""
+        self.node = node
+        """The node's name."""
+        super().__init__(message)
+
+
+class NoCacheError(PieceworkError, ValueError):
+    """A node is to be cached, and its runner has no cache."""
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        """Compose the message from the nodes' names."""
+        self.nodes = tuple(nodes)
+        """The nodes that have a cache policy."""
+        super().__init__(
+            f"{listed(self.nodes)}: a CachePolicy needs a cache, and this runner has none. Give it one: "
+            "AsyncRunner(cache=MemoryCache()), or SqliteCache('cache.db')."
+        )
+
+
+class LimitConflictError(PieceworkError, ValueError):
+    """Two limits of one name say different things."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        """Keep the name beside `message`."""
+        self.name = name
+        """The name."""
+        super().__init__(message)
+
+
+class UnknownPriceError(PieceworkError, LookupError):
+    """A budget counts money, and does not say what a model costs."""
+
+    def __init__(self, model: str) -> None:
+        """Compose the message."""
+        self.model = model
+        """The model that a call has used; empty where the result does not say."""
+        which = f"the model {model!r}" if model else "a model whose name its result does not tell"
+        super().__init__(
+            f"the budget has max_cost, and no price for {which}. Add it: "
+            f"Budget(max_cost=..., prices={{{model!r}: Price(input=3, output=15)}}), for a million tokens each."
         )
 
 
