@@ -7,6 +7,7 @@ import pytest
 
 from piecework import errors
 from piecework.errors import (
+    CacheKeyError,
     CodecError,
     Failure,
     Fault,
@@ -15,20 +16,25 @@ from piecework.errors import (
     InputConflictError,
     InternalError,
     ItemKeyError,
+    LimitConflictError,
     MappingError,
     MissingInputError,
+    NoCacheError,
     NodeCancelledError,
     NodeDefinitionError,
+    NodeTimeoutError,
     NoStoreError,
     OutputMismatchError,
     OutsideRunError,
     PieceworkError,
+    PolicyFunctionError,
     RenameError,
     RunCancelledError,
     RunChangedError,
     RunExistsError,
     RunHeldError,
     RunLostError,
+    RunTimeoutError,
     StoredError,
     StoreError,
     StoreVersionError,
@@ -36,6 +42,7 @@ from piecework.errors import (
     UnknownInputError,
     UnknownNodeError,
     UnknownOutputError,
+    UnknownPriceError,
     UnknownQuestionError,
     UnknownRunError,
 )
@@ -58,6 +65,13 @@ SAMPLES: tuple[PieceworkError, ...] = (
     InputConflictError(["topic"]),
     OutputMismatchError(node="a", expected=("x", "y"), got=(1, 2, 3)),
     NodeCancelledError(node="a"),
+    CacheKeyError("cannot be told apart.", node="a"),
+    LimitConflictError("two of that name.", name="models"),
+    NoCacheError(["a", "b"]),
+    NodeTimeoutError(node="a", seconds=1.5),
+    PolicyFunctionError("retry_on", node="a", error=ZeroDivisionError("division by zero")),
+    RunTimeoutError("r", seconds=60),
+    UnknownPriceError("claude-sonnet-5"),
     CodecError("cannot be written.", path="sections[3].author"),
     InputChangedError(node="a", address="g/a[3]"),
     ItemKeyError(node="a", index=3, key="x", fault="is that of another item too"),
@@ -138,6 +152,13 @@ def test_an_exception_without_a_message_has_an_empty_one() -> None:
         (InputConflictError, ValueError),
         (OutputMismatchError, ValueError),
         (NodeCancelledError, RuntimeError),
+        (CacheKeyError, ValueError),
+        (LimitConflictError, ValueError),
+        (NoCacheError, ValueError),
+        (NodeTimeoutError, TimeoutError),
+        (PolicyFunctionError, RuntimeError),
+        (RunTimeoutError, TimeoutError),
+        (UnknownPriceError, LookupError),
         (CodecError, ValueError),
         (InternalError, RuntimeError),
     ],
@@ -189,6 +210,35 @@ def test_an_output_mismatch_does_not_keep_the_value() -> None:
 
 def test_an_internal_error_says_that_it_is_our_bug() -> None:
     assert "bug in piecework" in str(InternalError("the plan lost a call."))
+
+
+def test_a_timeout_tells_the_time_that_was_given() -> None:
+    assert str(NodeTimeoutError(node="a", seconds=90)).startswith("node 'a' took longer than 90 s.")
+    assert str(NodeTimeoutError(node="a", seconds=0.5, idle=True)).startswith(
+        "node 'a' gave no sign of life for 0.5 s. Let it do less at once, or call heartbeat() in it"
+    )
+    assert "run 'r' took longer than the 60 s" in str(RunTimeoutError("r", seconds=60))
+
+
+def test_a_function_of_a_policy_that_raises_is_named_and_is_the_cause() -> None:
+    cause = ZeroDivisionError("division by zero")
+    error = PolicyFunctionError("retry_on", node="a", error=cause)
+    assert str(error) == "the retry_on function of node 'a' raised ZeroDivisionError: division by zero"
+    assert error.__cause__ is cause
+
+
+def test_nodes_that_have_no_cache_are_named() -> None:
+    assert str(NoCacheError(iter(["a", "b"]))).startswith("'a', 'b': a CachePolicy needs a cache")
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("gpt-5", "no price for the model 'gpt-5'. Add it"), ("", "no price for a model whose name its result does not")],
+)
+def test_a_model_without_a_price_is_named(model: str, said: str) -> None:
+    error = UnknownPriceError(model)
+    assert said in str(error)
+    assert f"prices={{{model!r}: Price(" in str(error)
 
 
 def test_a_failure_is_falsy_so_that_filtering_by_truth_drops_it() -> None:

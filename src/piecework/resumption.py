@@ -6,7 +6,7 @@ that a refused resume changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from time import time
 from typing import Any, Literal, TypeAlias, cast
 
@@ -22,6 +22,7 @@ from piecework.core.ports import RunLog
 from piecework.core.recall import Recall
 from piecework.core.recorded import Recorded
 from piecework.core.runs import Batch, Claim, RunInfo, RunStart
+from piecework.core.usage import Usage
 from piecework.errors import (
     CodecError,
     MissingInputError,
@@ -91,6 +92,9 @@ class Request(Struct, frozen=True, kw_only=True):
 
     on_change: OnChange = "error"
     """What to do if the workflow is no longer what it was."""
+
+    failed: Literal["keep", "retry"] = "keep"
+    """What becomes of items that failed in a run that has completed all the same."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -195,7 +199,8 @@ async def _take_up(
     facts = list(await store.read(run_id))
     recorded = Recorded(facts)
     change = _change(recorded, info.start, work, refuse=request.on_change == "error")
-    completed = info.status == "completed" and change is None
+    again = request.failed == "retry" and any(fact.status == "failed" for fact in recorded.calls.values())
+    completed = info.status == "completed" and change is None and not again
     told = _told(codec, recorded)
     inputs = _inputs(codec, told, work, run_id, over=completed, grown=change is not None)
     answers = _answers(codec, recorded, request, run_id)
@@ -219,9 +224,15 @@ async def _take_up(
         inputs={**work.bound, **inputs} if recorded.input is None else None,
         bound=_own(work),
         keeps_outputs=bool(told.absent),
+        used=_used(facts),
         first=(*_updates(change), *answers),
     )
     return Found(start=info.start, plan=plan, opened=opened, inputs=inputs)
+
+
+def _used(facts: Iterable[Fact]) -> Usage:
+    """What the calls of a run have used up so far, all attempts counted."""
+    return sum((fact.usage for fact in facts if fact.usage is not None), Usage())
 
 
 def _updates(change: Change | None) -> tuple[Fact, ...]:
@@ -306,7 +317,7 @@ async def fork_run(
         store.give_up(claim)
         raise
     claim = Claim(claim.run_id, claim.epoch, len(kept))
-    opened = Opened(claim=claim, recall=recall, keeps_outputs=not whole)
+    opened = Opened(claim=claim, recall=recall, keeps_outputs=not whole, used=_used(kept))
     return Found(start=start, plan=plan, opened=opened, inputs=inputs)
 
 

@@ -6,10 +6,10 @@ Every front end's runner, compiled graph or entrypoint has an engine and gives i
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from msgspec import structs
 
@@ -24,11 +24,11 @@ from piecework.core.outcome import Outcome, Paused
 from piecework.core.plan import Plan
 from piecework.core.policy import KeepPolicy, RunPolicy
 from piecework.core.portal import Portal, iterate_blocking, run_blocking
-from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.ports import Cache, Executor, Observer, RunLog
 from piecework.core.run import Run
 from piecework.core.runs import RunStart
 from piecework.core.scheduler import Ended, Setting
-from piecework.errors import NoStoreError
+from piecework.errors import NoCacheError, NoStoreError
 from piecework.executors.local import LocalExecutor
 from piecework.resumption import Found, OnChange, Request, Work, fork_run, open_run
 
@@ -52,11 +52,12 @@ class Engine:
         observers: Sequence[Observer] = (),
         codec: Codec | None = None,
         keep: KeepPolicy | None = None,
+        cache: Cache | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """Choose what runs meet; what is not given is the default: this process, no store, no limit."""
         self._labels = dict(labels or {})
-        self._plain = policy is None and store is None and executor is None and not observers
+        self._plain = policy is None and store is None and executor is None and not observers and cache is None
         self.stores = store is not None
         """Whether runs are kept."""
         self._setting = Setting(
@@ -66,6 +67,7 @@ class Engine:
             codec=Codec() if codec is None else codec,
             observers=tuple(observers),
             keep=KeepPolicy() if keep is None else keep,
+            cache=cache,
         )
 
     def register(self, types: Iterable[type]) -> None:
@@ -79,7 +81,7 @@ class Engine:
     def run_id(self) -> str:
         """The name that a run performed from here would have."""
         run = self._surrounding()
-        return _new_id() if run is None else run.run_id
+        return uuid4().hex if run is None else run.run_id
 
     async def run(self, work: Work, request: Request | None = None) -> Ended:
         """Run a workflow, and return how it ended.
@@ -99,9 +101,9 @@ class Engine:
             if request is not None:
                 raise NoStoreError("run_id= or thread_id=")
             ended = await self.perform(work.plan(work.given), name=work.name)
-            return Ended(ended.run_id, ended.outcome, work.given)
+            return Ended(ended.run_id, ended.outcome, work.given, ended.used)
         if request is None:
-            start = RunStart(run_id=_new_id(), name=work.name, shape=work.shape, labels=self._labels)
+            start = RunStart(run_id=uuid4().hex, name=work.name, shape=work.shape, labels=self._labels)
             plan = work.plan(work.given)
             bound = work.bound.keys() - work.given.keys()
             opened = Opened(claim=await store.claim(start), inputs={**work.bound, **work.given}, bound=bound)
@@ -110,18 +112,34 @@ class Engine:
             start = await self._start(store, work, request)
             found = await open_run(store, self._setting.codec, work, request, start=start, keep=self._setting.keep)
         ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
-        return Ended(ended.run_id, ended.outcome, found.inputs)
+        return Ended(ended.run_id, ended.outcome, found.inputs, ended.used)
 
     async def fork(
         self, run_id: str, work: Work, *, rerun: Collection[str], new_id: str | None, on_change: OnChange
     ) -> Ended:
         """Run a workflow anew with what another run has on record, but for some nodes; see `fork_run`."""
         store = self.store("fork()")
-        start = RunStart(run_id=new_id or _new_id(), name=work.name, shape=work.shape, labels=self._labels)
+        start = RunStart(run_id=new_id or uuid4().hex, name=work.name, shape=work.shape, labels=self._labels)
         codec = self._setting.codec
         found = await fork_run(store, codec, work, run_id, start=start, rerun=rerun, on_change=on_change)
         ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
-        return Ended(ended.run_id, ended.outcome, found.inputs)
+        return Ended(ended.run_id, ended.outcome, found.inputs, ended.used)
+
+    @property
+    def caches(self) -> bool:
+        """Whether there is somewhere to keep what cached nodes make."""
+        run = None if self._setting.cache is not None else current_run()
+        return self._setting.cache is not None or (run is not None and self._plain and run.caches)
+
+    async def clear_cache(self, nodes: Collection[str] | None = None) -> int:
+        """Forget what some nodes made, by default all of them; returns how many values that were.
+
+        Raises:
+            NoCacheError: There is no cache.
+        """
+        if self._setting.cache is None:
+            raise NoCacheError(["clear_cache()"])
+        return await self._setting.cache.clear(nodes)
 
     def storable(self, value: object) -> bool:
         """Whether a store can keep a value."""
@@ -140,7 +158,7 @@ class Engine:
     async def _start(self, store: RunLog, work: Work, request: Request) -> RunStart:
         """What a run that is asked for is, if it turns out to be new."""
         start = RunStart(
-            run_id=request.run_id or _new_id(),
+            run_id=request.run_id or uuid4().hex,
             name=work.name,
             shape=work.shape,
             labels=self._labels,
@@ -161,7 +179,7 @@ class Engine:
             run = self._surrounding()
             if run is not None:
                 return _join(run, plan, name)
-        return scheduler.perform(plan, start=RunStart(run_id=run_id or _new_id(), name=name), setting=self._setting)
+        return scheduler.perform(plan, start=RunStart(run_id=run_id or uuid4().hex, name=name), setting=self._setting)
 
     def run_blocking(self, work: Work, request: Request | None = None) -> Ended:
         """Run a workflow from synchronous code, and return how it ended.
@@ -187,10 +205,6 @@ class Engine:
         return run if run is not None and self._plain and _on_loop(run.loop) else None
 
 
-def _new_id() -> str:
-    return os.urandom(16).hex()
-
-
 async def _join(run: Run, plan: Plan, name: str) -> Ended:
     return Ended(run.run_id, _passed_on(await start_plan(plan, name=name).outcome()))
 
@@ -198,7 +212,7 @@ async def _join(run: Run, plan: Plan, name: str) -> Ended:
 def _passed_on(outcome: Outcome) -> Outcome:
     """What a part of a run came to; where it pauses, so does the call that waits for it."""
     if isinstance(outcome, Paused):
-        raise Interruption(outcome.questions)
+        raise Interruption(outcome)
     return outcome
 
 

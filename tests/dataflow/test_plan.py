@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piecework import Failure, Graph, MappingError, OutputMismatchError, node
+from piecework import Failure, Graph, MappingError, MapResult, OutputMismatchError, node
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.plan import Action, FanOut, Finish, Nest, Start
+from piecework.core.scheduler import Ended
 from piecework.dataflow import Node
 from piecework.dataflow.blueprint import blueprint, compile_node
 from piecework.dataflow.plan import GraphPlan, MapPlan
+from piecework.dataflow.work import BatchWork, Mapped
 
 
 def make(name: str, *takes: str, output: str | tuple[str, ...] | None = None) -> Node:
@@ -345,6 +347,49 @@ def test_a_plan_knows_nothing_of_other_runs_of_its_graph() -> None:
     assert finish(first.advance(one_call.token, Done("1"))) == Done({"a": "1"})
 
 
+# --- a run that is stopped ------------------------------------------------------------------------------------------
+
+
+def test_a_plan_of_which_a_call_was_stopped_pauses_when_the_rest_has_ended_and_says_why() -> None:
+    run = plan(Graph([make("a", "x"), make("b", "x"), make("c", "a"), make("d", "b")]), x=1)
+    started = starts(run.start())
+    assert run.advance(started["a"].token, Paused((), stopped="budget")) == []
+    (after,) = starts(run.advance(started["b"].token, Done("B"))).values()
+    assert finish(run.advance(after.token, Paused((), stopped="budget"))) == Paused((), stopped="budget")
+
+
+def test_a_plan_that_is_stopped_and_asks_tells_both() -> None:
+    question = Question("q", "who?")
+    for order in itertools.permutations(["a", "b", "c"]):
+        run = plan(Graph([make("a", "x"), make("b", "x"), make("c", "x")]), x=1)
+        started = starts(run.start())
+        outcomes: dict[str, Outcome] = {
+            "a": Paused((question,)),
+            "b": Paused((), stopped="budget"),
+            "c": Done("C"),
+        }
+        last: Sequence[Action] = []
+        for name in order:
+            assert last == []
+            last = run.advance(started[name].token, outcomes[name])
+        assert finish(last) == Paused((question,), stopped="budget")
+
+
+def test_a_plan_around_a_stopped_fan_out_is_stopped() -> None:
+    run = plan(Graph([one.map_over("p"), make("b", "out")]), p=[1, 2])
+    action = the(FanOut, run.start())
+    places = ("1", Paused((), stopped="budget"))
+    assert finish(run.advance(action.token, Paused((), places, "budget"))) == Paused((), stopped="budget")
+
+
+def test_a_failure_counts_more_than_a_stop() -> None:
+    run = plan(Graph([make("a", "x"), make("b", "x")]), x=1)
+    started = starts(run.start())
+    run.advance(started["a"].token, Paused((), stopped="budget"))
+    failed = Failed(LookupError("gone"))
+    assert finish(run.advance(started["b"].token, failed)) == failed
+
+
 # --- batches --------------------------------------------------------------------------------------------------------
 
 
@@ -388,3 +433,39 @@ async def test_an_async_collection_makes_an_async_batch() -> None:
     assert await anext(action.items) == {"p": 0}
     assert run.inputs(0) == {"p": 0}
     await action.items.aclose()  # type: ignore[attr-defined]
+
+
+def batch_result(outcome: Outcome, **given: object) -> MapResult:
+    """What a batch comes to whose runs all began and ended so."""
+    how = Mapped(over="x", mode="zip", on_error="raise", max_concurrency=None)
+    work = BatchWork(Graph([make("a", "x"), make("b", "a")]), how, given, new=True)
+    pulled(the(FanOut, work.work.plan(given).start()))
+    return work.result(Ended("run", outcome, given))
+
+
+def test_the_items_of_a_stopped_batch_are_done_stopped_or_waiting_for_answers() -> None:
+    question = Question("q", "who?")
+    stopped = Paused((), stopped="budget")
+    outcome = Paused((question,), ({"a": 1, "b": 2}, Paused((question,)), stopped), "budget")
+    result = batch_result(outcome, x=[1, 2, 3])
+    assert [one.status for one in result] == ["completed", "paused", "stopped"]
+    assert [one.stopped for one in result] == ["", "", "budget"]
+    assert [dict(one.inputs) for one in result] == [{"x": 1}, {"x": 2}, {"x": 3}]
+    assert (result.stopped, result.interrupts) == ("budget", (question,))
+    assert result["b"] == [2, None, None]
+
+
+def test_a_batch_that_only_asks_is_not_stopped() -> None:
+    question = Question("q", "who?")
+    result = batch_result(Paused((question,), (Paused((question,)),)), x=[1])
+    assert [one.status for one in result] == ["paused"]
+    assert result.stopped == ""
+
+
+def test_a_stopped_run_of_a_stream_is_told_as_it_ends() -> None:
+    how = Mapped(over="x", mode="zip", on_error="raise", max_concurrency=None)
+    work = BatchWork(Graph([make("a", "x"), make("b", "a")]), how, {"x": [1]}, new=True)
+    pulled(the(FanOut, work.work.plan({"x": [1]}).start()))
+    result = work.streamed("run", 0, Paused((), stopped="budget"))
+    assert result is not None
+    assert (result.status, result.stopped, dict(result.inputs)) == ("stopped", "budget", {"x": 1})

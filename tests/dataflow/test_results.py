@@ -3,7 +3,8 @@
 import pytest
 
 from piecework import Failure, MapResult, RunResult, UnknownOutputError
-from piecework.core.outcome import Question
+from piecework.core.outcome import Paused, Question
+from piecework.dataflow.results import paused_result
 
 
 def result(**values: object) -> RunResult:
@@ -53,6 +54,40 @@ def test_the_repr_is_short_and_tells_status_and_outputs() -> None:
     assert "no outputs" in repr(result())
     asked = RunResult(run_id="r", status="paused", values={}, inputs={}, interrupts=(Question("1", "who?"),))
     assert "interrupts=1" in repr(asked)
+
+
+def stopped(why: str = "budget") -> RunResult:
+    return paused_result("r1", Paused((), stopped=why), {"topic": "tea"})
+
+
+def test_a_stopped_result_says_why_and_how_to_go_on_where_a_value_is_asked_for() -> None:
+    made = stopped()
+    assert (made.status, made.stopped, made.interrupts) == ("stopped", "budget", ())
+    assert made["topic"] == "tea"
+    assert made.get("report") is None
+    with pytest.raises(UnknownOutputError) as caught:
+        made["report"]
+    assert "The run was stopped since its budget is spent. Go on with resume('r1'), or" in str(caught.value)
+    assert "on a runner that has a larger budget; without a store, start it again with a larger" in str(caught.value)
+    assert "<RunResult stopped: no outputs>" in repr(made)
+
+
+def test_a_result_stopped_for_another_reason_tells_that() -> None:
+    with pytest.raises(UnknownOutputError, match=r"stopped \(tide\)\..* on a runner; without a store, start it again"):
+        stopped("tide")["report"]
+
+
+def test_a_result_that_waits_for_answers_is_not_stopped() -> None:
+    made = paused_result("r1", Paused((Question("q", "who?"),)), {})
+    assert (made.status, made.stopped, made.interrupts) == ("paused", "", (Question("q", "who?"),))
+    both = paused_result("r1", Paused((Question("q", "who?"),), stopped="budget"), {})
+    assert (both.status, both.stopped, both.interrupts) == ("stopped", "budget", (Question("q", "who?"),))
+
+
+def test_a_stopped_batch_says_so() -> None:
+    made = MapResult(run_id="r", results=(result(report=1), stopped()), outputs=("report",), stopped="budget")
+    assert made["report"] == [1, None]
+    assert repr(made) == "<MapResult of 2 runs, stopped by budget: report>"
 
 
 def batch() -> MapResult:

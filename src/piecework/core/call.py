@@ -7,14 +7,16 @@ its address is spelled only when somebody asks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from piecework.core.policy import CallPolicy
+from piecework.core.quota import Share
+from piecework.core.usage import Reported, Usage
 
-__all__ = ("Call", "Children", "Handler", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
+__all__ = ("Call", "Children", "Clock", "Handler", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
@@ -49,7 +51,7 @@ class Target(Struct, frozen=True, eq=False):
     """What the door does for its calls beside calling it."""
 
     handler: Handler | None = None
-    """What is called in its stead where it has failed for good."""
+    """What is called in its stead where it has failed for good; a target that has one has a policy too."""
 
     @property
     def blocking(self) -> bool:
@@ -81,6 +83,18 @@ class Children(Protocol):
         Returns:
             What one of them raised that nobody looked at, or None.
         """
+        ...
+
+
+class Clock(Protocol):
+    """Limits the time of an attempt."""
+
+    def sign(self) -> None:
+        """The attempt has done something; from any thread."""
+        ...
+
+    def beat(self) -> None:
+        """The attempt said that it is alive; from any thread."""
         ...
 
 
@@ -211,6 +225,25 @@ class Live(Struct, eq=False):
 
     children: Children | None = None
     """The calls it started itself; made with the first of them."""
+
+    shares: tuple[Share, ...] = ()
+    """What the running attempt has of named limits."""
+
+    clock: Clock | None = None
+    """What the running attempt's time is limited by."""
+
+    usage: Usage | None = None
+    """What it has used up, as far as that was reported."""
+
+    reported: Sequence[Reported] = ()
+    """What the running attempt has said that it uses up."""
+
+    thread: object = None
+    """Names the thread that an async stand-in runs its blocking function on, while it does."""
+
+    def used(self, usage: Usage) -> None:
+        """Take in what was used up."""
+        self.usage = usage if self.usage is None else self.usage + usage
 
     @property
     def awaits_children(self) -> bool:

@@ -52,6 +52,7 @@ class ChildScope(Scope):
     def add(self, make: Callable[[Handle], Start | Nest]) -> Handle:
         """Start a child at once; from the loop or from the call's thread."""
         handle, context = Handle(self), copy_context()
+        self._sign()
         if threading.get_ident() == self.run.thread:
             self._begin(handle, make(handle), context)
         else:
@@ -121,6 +122,7 @@ class ChildScope(Scope):
         """A child ended: hand its outcome to its handle."""
         super().feed_back(token, outcome, by_lane=by_lane)
         handle = cast("Handle", token)
+        self._sign()
         if not isinstance(outcome, Done):
             self._failed.append(handle)
         self._forget(handle)
@@ -136,6 +138,12 @@ class ChildScope(Scope):
             self._line = Line(self, outside(context))
         self._line.add(action)
         self._line.poke()
+
+    def _sign(self) -> None:
+        """A child that starts or ends is a sign of life of its call."""
+        live = self.call.live
+        if live is not None and live.clock is not None:
+            live.clock.sign()
 
     def _forget(self, handle: Handle) -> None:
         self._open.discard(handle)

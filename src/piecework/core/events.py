@@ -13,7 +13,7 @@ from msgspec import Struct
 from piecework.core.call import Call
 from piecework.core.outcome import Outcome
 
-__all__ = ("CallFinished", "CallStarted", "Event", "FanOutStarted", "RunFinished", "RunStarted")
+__all__ = ("AttemptFailed", "CallFinished", "CallStarted", "Event", "FanOutStarted", "RunFinished", "RunStarted")
 
 
 class RunStarted(Struct, frozen=True):
@@ -43,6 +43,19 @@ class CallStarted(Struct, frozen=True):
     """The call."""
 
 
+class AttemptFailed(Struct, frozen=True):
+    """An attempt of a call failed, and there will be another."""
+
+    call: Call
+    """The call."""
+
+    error: BaseException
+    """What the attempt raised."""
+
+    wait: float
+    """Seconds until the call gets in line for the next one."""
+
+
 class CallFinished(Struct, frozen=True):
     """A call ended."""
 
@@ -55,6 +68,9 @@ class CallFinished(Struct, frozen=True):
     recorded: bool = False
     """Whether that was on record from before: the function did not run, and no `CallStarted` was told."""
 
+    cached: bool = False
+    """Whether that came out of a cache: the function did not run, and no `CallStarted` was told."""
+
 
 class RunFinished(Struct, frozen=True):
     """The run ended."""
@@ -66,4 +82,4 @@ class RunFinished(Struct, frozen=True):
     """How; None when it was cancelled."""
 
 
-Event: TypeAlias = RunStarted | FanOutStarted | CallStarted | CallFinished | RunFinished
+Event: TypeAlias = RunStarted | FanOutStarted | CallStarted | AttemptFailed | CallFinished | RunFinished

@@ -11,13 +11,15 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from piecework.core.usage import Usage
+
 __all__ = ("Fact", "FactKind", "Status")
 
 FactKind: TypeAlias = Literal["input", "call", "plan", "question", "answer", "update", "snapshot", "end"]
 """What a fact tells: the run's input, a finished call, the items of a fan-out, ..., the run's end."""
 
-Status: TypeAlias = Literal["done", "failed", "paused", "cancelled"]
-"""How what it tells of ended."""
+Status: TypeAlias = Literal["done", "failed", "paused", "stopped", "cancelled"]
+"""How what it tells of ended; `stopped` is a run whose budget was spent."""
 
 _PLACE = re.compile(r"(\[[^/]*\])?(@\d+)?$")
 
@@ -38,7 +40,7 @@ class Fact(Struct, frozen=True, array_like=True, gc=False):
     """The encoded value, where there is one and it is kept; a failed call's is its exception."""
 
     attempts: int = 1
-    """How many times it was tried."""
+    """How many times it was tried; 0 where its value came out of a cache."""
 
     inputs: bytes | None = None
     """A call's: the digest of those of its arguments that `given` does not hold; None where there are none."""
@@ -54,6 +56,9 @@ class Fact(Struct, frozen=True, array_like=True, gc=False):
 
     ref: bytes | None = None
     """The digest under which a store keeps a large value apart."""
+
+    usage: Usage | None = None
+    """A call's: what it used up since the fact before."""
 
     @property
     def parent(self) -> str:

@@ -15,6 +15,7 @@ from piecework.core.call import Call, Owner, Shared, Site, Target, place
 from piecework.core.feed import Feed, Recording
 from piecework.core.lanes import Group, Pool, Work
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
+from piecework.core.placing import limited
 from piecework.core.plan import FanOut, Items, Plan
 from piecework.core.run import Run
 from piecework.core.threads import ThreadPool
@@ -60,7 +61,11 @@ class Fan(Group):
         self._questions: list[Question] = []
         self._sink = action.sink
         self._keys: set[str | int] = set()
+        self._stopped = ""
         self._site = self._placed_site(frame, shared)
+        policy = None if self._site is None else self._site.target.policy
+        self._limits = None if policy is None else policy.limits or ()
+        """What its items count under; None where they are under no policy."""
         self._pool = self._make_pool()
         self.lanes = [self._pool]
         self._feed = self._make_feed(action.items)
@@ -146,8 +151,10 @@ class Fan(Group):
         """The last lane is gone: if the items are too, this is the end."""
         if not self._exhausted or self.ending:
             return
-        if self._questions:
-            self.finish(Paused(tuple(self._questions), self._results))
+        if self._questions or self._stopped:
+            missing = 0 if self._sink is not None else (self._action.size or 0) - len(self._results)
+            self._results.extend([Paused((), stopped=self._stopped)] * missing)
+            self.finish(Paused(tuple(self._questions), self._results, self._stopped))
         elif self._dropped:
             self.finish(Done([value for value in self._results if value is not _DROPPED]))
         else:
@@ -174,6 +181,8 @@ class Fan(Group):
         action = self._action
         if isinstance(outcome, Paused):
             self._questions.extend(outcome.questions)
+            if outcome.stopped:  # No other will start.
+                self._stopped, self._exhausted, self._gated = outcome.stopped, True, True
             if self._sink is not None:
                 self._sink.put(index, outcome)
             else:
@@ -212,16 +221,26 @@ class Fan(Group):
         return items.__next__
 
     def _width(self) -> int | None:
-        """How many items may run at once, the run's own limit included."""
+        """How many items may be in progress at once.
+
+        Of items under a policy, those that wait for a limit or for another attempt hold no slot, so slots do not bound
+        how many there are.
+        """
         unsized = AHEAD if self._action.size is None else None
+        if self._limits is not None:
+            return unsized
         limits = (self.run.policy.max_concurrency, self._action.max_concurrency, unsized)
         return min((limit for limit in limits if limit is not None), default=None)
 
     def _placed_site(self, frame: str, shared: Shared | None) -> Site | None:
-        action, executor = self._action, self.run.executor
+        action, run = self._action, self.run
         if not isinstance(action.body, Target):
             return None
-        target = action.body if executor.here else executor.place(action.body)
+        target = action.body
+        if target.policy is not None or not run.direct:
+            target = run.placing().place(target)
+            if target.policy is not None and action.max_concurrency is not None:
+                target = limited(target, action.max_concurrency)
         return Site(self, target, frame, action.name, shared)
 
     def _make_pool(self) -> Pool | ThreadPool:
@@ -230,7 +249,7 @@ class Fan(Group):
             return ThreadPool(
                 self, self, width=width or self.run.policy.max_threads, context=self.context, on_empty=self._emptied
             )
-        return Pool(self, self, width=width, context=self.context, on_empty=self._emptied)
+        return Pool(self, self, width=width, context=self.context, on_empty=self._emptied, limits=self._limits or ())
 
     def _broken(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):  # The run was not cancelled, so its caller must not see that.

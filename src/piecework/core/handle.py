@@ -151,7 +151,7 @@ class Handle(asyncio.Future[Any]):
             error = outcome.error
             self.set_exception(RuntimeError(f"raised {error!r}") if isinstance(error, StopIteration) else error)
         else:
-            self.set_exception(Interruption(outcome.questions))
+            self.set_exception(Interruption(outcome))
 
     def drop(self) -> None:
         """The child was cancelled and has ended, or will have no effect; called on the loop."""
@@ -169,9 +169,10 @@ class Handle(asyncio.Future[Any]):
             return
         self._awaited = True
         self.scope.awaited += 1
-        call, limiter = self.scope.call, self.run.door.limiter
-        if limiter is not None and call.suspended:
-            lend(call, limiter)  # A task that the call made began to wait while the call's own is suspended.
+        call = self.scope.call
+        if call.suspended:
+            # A task that the call made began to wait while the call's own is suspended.
+            lend(call, self.run.door.limiter)
 
     def _unmark(self) -> None:
         if self._awaited:
@@ -188,18 +189,23 @@ class Handle(asyncio.Future[Any]):
         arrived = threading.Event()
         call = self.scope.call
         # Where the thread is not the call's own, the lane that the call runs in lends its slot for what it watches.
-        watch = super().add_done_callback if call.target.blocking else self.add_done_callback
+        watch = super().add_done_callback if _on_own_thread(call) else self.add_done_callback
         self.run.loop.call_soon_threadsafe(watch, Signal(arrived))
         wait_lending(call, self.run, arrived)
 
 
 def wait_lending(call: Call, run: Run, arrived: threading.Event) -> None:
     """Wait on a thread of a running call; a blocking call lends its slot meanwhile."""
-    limiter = run.door.limiter
-    if limiter is None or not call.target.blocking:
+    if not _on_own_thread(call):
         arrived.wait()
         return
+    limiter, thread = run.door.limiter, call.living().thread
     lend(call, limiter)
     arrived.wait()
-    if not call.site.owner.closing:
+    if not call.site.owner.closing and call.living().thread is thread:  # Else the attempt was given up meanwhile.
         drive(take(call, limiter), run.loop)
+
+
+def _on_own_thread(call: Call) -> bool:
+    """Whether a call runs on a thread: a pool's, or that of an async stand-in."""
+    return call.target.blocking or (call.live is not None and call.live.thread is not None)

@@ -10,20 +10,20 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from piecework.core.call import Call
 from piecework.core.current import CURRENT
-from piecework.core.outcome import Done, Question
+from piecework.core.outcome import Done, Paused, Question
 from piecework.errors import OutsideRunError
 
-__all__ = ("Interruption", "asked_in", "interrupt")
+__all__ = ("Interruption", "interrupt", "paused_by")
 
 
 class Interruption(BaseException):
     """Unwinds a call that has asked; not an `Exception`, so that user code does not take it for a failure."""
 
-    def __init__(self, questions: tuple[Question, ...]) -> None:
-        """Carry the questions to the call's outcome."""
-        super().__init__(questions)
-        self.questions = questions
-        """What was asked."""
+    def __init__(self, paused: Paused) -> None:
+        """Carry what was asked to the call's outcome."""
+        super().__init__(paused)
+        self.paused = paused
+        """What the call comes to."""
 
 
 Answer: TypeAlias = Any
@@ -67,14 +67,21 @@ def interrupt(value: object) -> Answer:
     answer = cast("_Answers", call.site.owner.run).answer(call, question)
     if answer is not None:
         return answer.value
-    raise Interruption((question,))
+    raise Interruption(Paused((question,)))
 
 
-def asked_in(error: BaseException) -> tuple[Question, ...]:
-    """The questions that unwind a call, also out of a task group; none where something else is raised as well."""
+def paused_by(error: BaseException) -> Paused | None:
+    """What a call comes to that such an exception unwinds; None where it is another one.
+
+    Task groups raise several together: they count where nothing else is raised as well.
+    """
     if isinstance(error, Interruption):
-        return error.questions
+        return error.paused
     if not isinstance(error, BaseExceptionGroup):
-        return ()
-    inside = [asked_in(each) for each in cast("BaseExceptionGroup[BaseException]", error).exceptions]
-    return tuple(question for questions in inside for question in questions) if all(inside) else ()
+        return None
+    inside = [paused_by(each) for each in cast("BaseExceptionGroup[BaseException]", error).exceptions]
+    paused = [each for each in inside if each is not None]
+    if len(paused) < len(inside):
+        return None
+    questions = tuple(question for each in paused for question in each.questions)
+    return Paused(questions, stopped=next((each.stopped for each in paused if each.stopped), ""))

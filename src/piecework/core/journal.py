@@ -24,6 +24,7 @@ from piecework.core.policy import KeepPolicy
 from piecework.core.ports import RunLog
 from piecework.core.recall import Recall
 from piecework.core.runs import Batch, Claim, RunStatus, Tally
+from piecework.core.usage import Usage
 from piecework.errors import CodecError, StoredError
 
 __all__ = ("Count", "Journal", "Opened", "input_fact")
@@ -44,6 +45,7 @@ _STATUS: Mapping[Status, RunStatus] = {
     "done": "completed",
     "failed": "failed",
     "paused": "paused",
+    "stopped": "stopped",
     "cancelled": "cancelled",
 }
 
@@ -65,6 +67,9 @@ class Opened(Struct, frozen=True, kw_only=True):
 
     keeps_outputs: bool = False
     """Whether an input is not in the log, so that the run's end is to have its outputs."""
+
+    used: Usage = Usage()
+    """What is on record as used up."""
 
     first: tuple[Fact, ...] = ()
     """What is to be committed before anything starts: answers, and what the workflow is made of now."""
@@ -200,7 +205,8 @@ class Journal:
         Returns:
             The outcome, or `Failed` with a `CodecError` when its value cannot be kept.
         """
-        attempts = 1 if call.live is None else call.live.attempts
+        live = call.live
+        attempts, usage = (1, None) if live is None else (live.attempts, live.usage)
         value: bytes | None = None
         status: Status = "done"
         target = call.site.target
@@ -213,7 +219,8 @@ class Journal:
             status, value, outcome = self._undone(call, outcome)
         now = perf_counter()
         took, ended = int((now - call.began) * 1_000_000), int((now + self._since) * 1000)
-        self.write(Fact("call", call.address, status, value, attempts, call.inputs, ended, took, call.given))
+        given = call.given
+        self.write(Fact("call", call.address, status, value, attempts, call.inputs, ended, took, given, None, usage))
         return outcome
 
     def _undone(self, call: Call, outcome: Outcome) -> tuple[Status, bytes | None, Outcome]:
@@ -228,9 +235,9 @@ class Journal:
         """Take down that a blocking call was abandoned."""
         if self.keeps:
             took, ended = int((perf_counter() - call.began) * 1_000_000), int(time() * 1000)
-            self.write(
-                Fact("call", call.address, "cancelled", None, call.attempts, call.inputs, ended, took, call.given)
-            )
+            usage = None if call.live is None else call.live.usage
+            told = (call.attempts, call.inputs, ended, took, call.given)
+            self.write(Fact("call", call.address, "cancelled", None, *told, usage=usage))
 
     def plan(self, address: str, size: int | None, shared: Shared | None, *, calls: bool) -> bool:
         """Take down that a fan-out is about to start; whether that is to be committed before it does.
@@ -283,7 +290,8 @@ class Journal:
         status: Status = "cancelled"
         value = None
         if outcome is not None:
-            status = "done" if type(outcome) is Done else "failed" if type(outcome) is Failed else "paused"
+            unfinished: Status = "stopped" if type(outcome) is Paused and outcome.stopped else "paused"
+            status = "done" if type(outcome) is Done else "failed" if type(outcome) is Failed else unfinished
             if type(outcome) is Failed:
                 value = self._told(outcome.error)
             elif self._outputs:

@@ -11,7 +11,7 @@ its first lane. It ends when its outcome is there and all its lanes have ended; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sized
+from collections.abc import Callable, Coroutine, Sequence, Sized
 from contextvars import Context, copy_context
 from time import perf_counter
 from typing import Any, Protocol, TypeAlias
@@ -20,6 +20,7 @@ from piecework.core.call import Owner
 from piecework.core.current import CURRENT
 from piecework.core.limits import lending
 from piecework.core.outcome import Failed, Outcome
+from piecework.core.quota import AnyLimit
 from piecework.core.run import Run
 from piecework.core.waiting import absorb, see_out
 
@@ -231,6 +232,7 @@ class Pool:
         width: int | None,
         context: Context,
         on_empty: Callable[[], None] | None = None,
+        limits: Sequence[AnyLimit] = (),
     ) -> None:
         """Make a group's pool over a source.
 
@@ -240,7 +242,9 @@ class Pool:
             width: The most lanes it has; None leaves that to the run's limit.
             context: The lanes work in copies of it.
             on_empty: Called on the loop when the last lane has found nothing and is gone.
+            limits: What its pieces wait for beside the run's slots.
         """
+        self._limits = limits
         self.size = 0
         """Lanes at work."""
         self._group = group
@@ -371,6 +375,11 @@ class Pool:
             if wanted <= 0 and not self._hungry:
                 self._hungry = True
                 limiter.when_free(self._fed)
+        for limit in self._limits:
+            wanted = min(wanted, limit.free)
+            if wanted <= 0 and not self._hungry:
+                self._hungry = True
+                limit.when_free(self._run.loop, self._fed)
         for _ in range(wanted):
             self._spawn()
         return wanted > 0

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from piecework.core.call import Call
 from piecework.core.current import CURRENT
+from piecework.core.quota import Share
 
 __all__ = ("Limiter", "lend", "lending", "take")
 
@@ -107,21 +108,37 @@ class Limiter:
             waiter.set_result(None)
 
 
-async def take(call: Call, limiter: Limiter) -> None:
-    """Wait for a slot for a call that is about to run, or that has lent its own and is about to go on."""
-    if call.slot != "held":
-        await limiter.acquire()
-        call.slot = "held"
+async def take(call: Call, limiter: Limiter | None) -> None:
+    """Wait for the slot of a call that is about to run, or for all that one has lent that is about to go on."""
+    if call.slot == "held":
+        return
+    lent = call.live.shares if call.slot == "lent" and call.live is not None else ()
+    retaken: list[Share] = []
+    try:
+        for share in lent:
+            await share.retake()
+            retaken.append(share)
+        if limiter is not None:
+            await limiter.acquire()
+    except asyncio.CancelledError:
+        for share in retaken:
+            share.lend()
+        raise
+    call.slot = "held"
 
 
-def lend(call: Call, limiter: Limiter) -> None:
-    """Give back the slot of a call that starts to wait for its children."""
+def lend(call: Call, limiter: Limiter | None) -> None:
+    """Give back what a call holds that starts to wait for its children: its slot, and its shares of named limits."""
     if call.slot == "held":
         call.slot = "lent"
-        limiter.release()
+        if limiter is not None:
+            limiter.release()
+        if call.live is not None:
+            for share in call.live.shares:
+                share.lend()
 
 
-async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter) -> T:
+async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter | None) -> T:
     """Start and drive a lane so that its current call holds no slot while it is suspended and waits for its children.
 
     Standing below everything the lane runs, it sees each suspension, however the waiting is spelled: `await`,
@@ -132,7 +149,7 @@ async def lending(lane: Callable[[], Coroutine[Any, Any, T]], limiter: Limiter) 
 
 
 @coroutine
-def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, Any, T]:
+def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter | None) -> Generator[Any, Any, T]:
     send, current = lane.send, CURRENT.get
     error: BaseException | None = None
     sent: Any = None
@@ -159,7 +176,7 @@ def _driven(lane: Coroutine[Any, Any, T], limiter: Limiter) -> Generator[Any, An
                     error = caught
 
 
-def _goes_on_without(call: Call, limiter: Limiter) -> bool:
+def _goes_on_without(call: Call, limiter: Limiter | None) -> bool:
     """Whether a call that has lent its slot and is resumed need not wait for one.
 
     It was woken though children that it waits for still run, as by a timeout: were all slots theirs, it could never
@@ -167,4 +184,9 @@ def _goes_on_without(call: Call, limiter: Limiter) -> bool:
     """
     if call.site.owner.closing:
         return True
-    return call.live is not None and call.live.awaits_children and limiter.free == 0
+    if call.live is None or not call.live.awaits_children:
+        return False
+    if limiter is not None and limiter.free == 0:
+        return True
+    policy = call.target.policy if call.live.shares else None
+    return policy is not None and any(limit.free == 0 for limit in policy.limits or ())

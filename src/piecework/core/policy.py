@@ -77,8 +77,9 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.max_attempts < 1:
-            raise ValueError(f"max_attempts={self.max_attempts} must be at least 1, which is no retry.")
+        attempts: object = self.max_attempts
+        if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
+            raise ValueError(f"max_attempts={attempts!r} must be a whole number, at least 1, which is no retry.")
         for name in ("initial_interval", "max_interval"):
             seconds: float = getattr(self, name)
             if not 0 <= seconds < math.inf:
@@ -87,7 +88,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
             raise ValueError(f"backoff_factor={self.backoff_factor} must be 1 or more.")
         if not _says_when(self.retry_on):
             raise TypeError(
-                f"retry_on={self.retry_on!r} must be an exception class, several of them, or a function that is given "
+                f"retry_on={self.retry_on!r} must be an exception class, a tuple of them, or a function that is given "
                 "an exception and says whether to try again."
             )
 
@@ -115,7 +116,7 @@ class TimeoutPolicy(Struct, frozen=True, kw_only=True):
         for name, seconds in (("run_timeout", self.run_seconds), ("idle_timeout", self.idle_seconds)):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name}={seconds} must be a number of seconds above 0.")
-        if self.refresh_on not in {"auto", "heartbeat"}:
+        if self.refresh_on not in ("auto", "heartbeat"):
             raise ValueError(f"refresh_on={self.refresh_on!r} is neither 'auto' nor 'heartbeat'.")
 
     @property
@@ -214,7 +215,7 @@ class RunPolicy(Struct, frozen=True, kw_only=True):
 
 def _says_when(given: object) -> bool:
     """Whether something can be a policy's `retry_on`."""
-    if isinstance(given, Sequence):
+    if isinstance(given, Sequence) and not isinstance(given, str):
         return all(map(_is_exception, cast("Sequence[object]", given)))
     return _is_exception(given) if isinstance(given, type) else callable(given)
 

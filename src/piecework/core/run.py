@@ -6,6 +6,7 @@ Scopes, fan-outs and the scheduler read it; nothing in it is replaced while the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec import Struct, field
 from piecework.core.call import Call
 from piecework.core.invoke import Door
 from piecework.core.outcome import Done, Question
+from piecework.core.placing import Placing
 from piecework.core.policy import RunPolicy
 from piecework.core.ports import Executor
 
@@ -62,8 +64,17 @@ class Run(Struct, frozen=True, eq=False):
     executor: Executor
     """Where functions run."""
 
+    direct: bool
+    """Whether targets without a policy are called as they are."""
+
+    placing: Callable[[], Placing]
+    """Gives what makes of other targets what is called."""
+
     policy: RunPolicy
     """The run's limits."""
+
+    caches: bool
+    """Whether there is somewhere to keep what cached nodes make."""
 
     turn: Turn
     """Keeps the loop alive while lanes never suspend."""

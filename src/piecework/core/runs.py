@@ -15,10 +15,10 @@ from piecework.core.fact import Fact
 
 __all__ = ("Batch", "Claim", "Owner", "RunInfo", "RunStart", "RunStatus", "Standing", "Tally")
 
-RunStatus: TypeAlias = Literal["running", "completed", "failed", "paused", "cancelled"]
+RunStatus: TypeAlias = Literal["running", "completed", "failed", "paused", "stopped", "cancelled"]
 """How a run was last recorded to stand."""
 
-Standing: TypeAlias = Literal["running", "completed", "failed", "paused", "cancelled", "interrupted"]
+Standing: TypeAlias = Literal["running", "completed", "failed", "paused", "stopped", "cancelled", "interrupted"]
 """How a run stands: `interrupted` is one that nobody works on any more although its end was never recorded."""
 
 

@@ -13,11 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 
 from msgspec import Struct
 
+from piecework.core.attempts import Attempts
+from piecework.core.budget import Spending
+from piecework.core.caching import Caching
 from piecework.core.call import Call, Owner, Site, Target, place
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
@@ -29,14 +32,16 @@ from piecework.core.lanes import Group, Pool, Work
 from piecework.core.lease import BEAT, Lease
 from piecework.core.limits import Limiter, lending
 from piecework.core.outcome import Failed, Outcome
+from piecework.core.placing import Placing
 from piecework.core.plan import Action, FanOut, Finish, Nest, Plan, Resumable, Start
-from piecework.core.policy import KeepPolicy, RunPolicy
-from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.policy import CallPolicy, KeepPolicy, RunPolicy
+from piecework.core.ports import Cache, Executor, Observer, RunLog
 from piecework.core.run import UNBROKEN, Run, Turn
 from piecework.core.runs import RunStart
 from piecework.core.threads import ThreadPool
+from piecework.core.usage import Usage
 from piecework.core.waiting import see_out
-from piecework.errors import InternalError, RunCancelledError
+from piecework.errors import InternalError, RunCancelledError, RunTimeoutError
 
 __all__ = ("Ended", "Line", "Scope", "Setting", "perform")
 
@@ -59,6 +64,9 @@ class Setting(Struct, frozen=True, eq=False, kw_only=True):
     keep: KeepPolicy = KeepPolicy()
     """How the run is kept there."""
 
+    cache: Cache | None = None
+    """Where what cached nodes make is kept."""
+
     observers: Sequence[Observer] = ()
     """Who is told what happens."""
 
@@ -74,6 +82,9 @@ class Ended(Struct, frozen=True):
 
     inputs: Mapping[str, object] = {}
     """What it was given, where the engine was told."""
+
+    used: Usage | None = None
+    """What it has used up so far, where it has a budget."""
 
 
 async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Opened | None = None) -> Ended:
@@ -94,23 +105,10 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
         StoreError: What happened could not be recorded.
     """
     loop = asyncio.get_running_loop()
-    limit = setting.policy.max_concurrency
     if opened is None and setting.store is not None:
         opened = Opened(claim=await setting.store.claim(start))
-    door = Door(
-        Journal(setting.store, opened, setting.codec, setting.keep),
-        None if limit is None else Limiter(limit, loop),
-        _Told(loop, setting.observers).emit if setting.observers else None,
-    )
-    run = Run(
-        start.run_id,
-        loop,
-        threading.get_ident(),
-        door,
-        setting.executor,
-        setting.policy,
-        Turn(perf_counter() + UNBROKEN),
-    )
+    run = _open(start.run_id, loop, setting, opened)
+    door = run.door
     context = copy_context()
     context.run(CURRENT.set, None)  # A run of its own is no part of the call that it was started in.
     scope = context.run(Scope, run, None, start.name, plan)
@@ -121,8 +119,12 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
     performing = partial(_to_its_end, scope, start.name, opened, lease)
     driven = performing() if door.limiter is None else lending(performing, door.limiter)
     task = loop.create_task(driven, context=context)
+    if setting.policy.timeout is not None:
+        over = Failed(RunTimeoutError(start.run_id, seconds=setting.policy.timeout))
+        timer = loop.call_later(setting.policy.timeout, scope.finish, over)
+        task.add_done_callback(lambda _: timer.cancel())
     try:
-        return Ended(start.run_id, await asyncio.shield(task))
+        return Ended(start.run_id, await asyncio.shield(task), used=door.used)
     except asyncio.CancelledError as cancelled:
         if lease is not None and lease.cancelled and task.done():
             raise RunCancelledError(start.run_id) from None
@@ -136,6 +138,51 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
         raise
 
 
+def _open(run_id: str, loop: asyncio.AbstractEventLoop, setting: Setting, opened: Opened | None) -> Run:
+    """What all calls of a new run share; what only policies need is made with the first call that has one."""
+    policy, limit = setting.policy, setting.policy.max_concurrency
+    limiter = None if limit is None else Limiter(limit, loop)
+    journal = Journal(setting.store, opened, setting.codec, setting.keep)
+    door = Door(journal, limiter, _Told(loop, setting.observers).emit if setting.observers else None)
+    door.attempts = cache(partial(_attempts, door, loop, setting, opened))
+    placing = cache(partial(_placing, door, setting))
+    direct = setting.executor.here and policy.calls is None and policy.budget is None
+    turn = Turn(perf_counter() + UNBROKEN)
+    return Run(
+        run_id,
+        loop,
+        threading.get_ident(),
+        door,
+        setting.executor,
+        direct,
+        placing,
+        policy,
+        setting.cache is not None,
+        turn,
+    )
+
+
+def _attempts(door: Door, loop: asyncio.AbstractEventLoop, setting: Setting, opened: Opened | None) -> Attempts:
+    budget = setting.policy.budget
+    return Attempts(
+        door,
+        loop,
+        caching=None if setting.cache is None else Caching(setting.cache, setting.codec),
+        spending=None if budget is None else Spending(budget, Usage() if opened is None else opened.used),
+    )
+
+
+def _placing(door: Door, setting: Setting) -> Placing:
+    policy, calls = setting.policy, setting.policy.calls
+    return Placing(
+        setting.executor,
+        CallPolicy() if calls is None and policy.budget is not None else calls,
+        limiter=door.limiter,
+        grace=policy.grace,
+        on_abandoned=door.journal.record_cancelled,
+    )
+
+
 async def _to_its_end(scope: Scope, name: str, opened: Opened | None, lease: Lease | None) -> Outcome:
     """Perform a run's own scope, and see that how it ended is written down."""
     run, door, ended = scope.run, scope.run.door, None
@@ -145,6 +192,8 @@ async def _to_its_end(scope: Scope, name: str, opened: Opened | None, lease: Lea
         if opened is not None:
             await door.journal.begin(opened, scope.lost)
         ended = await scope.perform()
+        if door.fault is not None and type(ended) is not Failed:
+            ended = Failed(door.fault)
         return ended
     finally:
         if lease is not None and lease.timer is not None:
@@ -274,9 +323,9 @@ class Line:
         """Line an action up where it can run: a blocking call for the threads, all else for tasks."""
         ready = self._ready
         if type(action) is Start:
-            executor = self._scope.run.executor
-            if not executor.here:
-                action.target = executor.place(action.target)
+            run = self._scope.run
+            if action.target.policy is not None or not run.direct:
+                action.target = run.placing().place(action.target)
             if action.target.kind in {"blocking", "generator"}:
                 ready = self.blocking = self.blocking or _Ready(self._scope, self._scope.work_on_thread)
         ready.waiting.append(action)

@@ -58,10 +58,15 @@ def _inside(annotation: object) -> Iterator[object]:
 
 def _annotations(graph: Graph) -> Iterator[object]:
     for node in graph.nodes:
+        if node.mapping is not None and node.mapping.handler is not None:
+            yield from _hints(node.mapping.handler.function)
         if isinstance(node, GraphNode):
             yield from _annotations(node.graph)
         elif isinstance(node, FunctionNode):
-            yield from _hints(typing.cast("FunctionNode[..., object]", node).func)
+            function = typing.cast("FunctionNode[..., object]", node)
+            yield from _hints(function.func)
+            if function.handler is not None:
+                yield from _hints(function.handler.function)
 
 
 def _hints(owner: object) -> Iterable[object]:

@@ -5,7 +5,7 @@ Plans of the same graph share it; it holds nothing that changes in a run. Compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -13,13 +13,16 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from piecework.core.call import Target
+from piecework.core.policy import CallPolicy
 from piecework.dataflow.annotations import annotated_types
-from piecework.dataflow.graph import Graph, GraphNode
+from piecework.dataflow.graph import Graph, GraphNode, only_function
+from piecework.dataflow.handlers import ErrorHandler, compile_handler
 from piecework.dataflow.mapping import MapSpec
 from piecework.dataflow.node import FunctionNode, Node
+from piecework.dataflow.policies import merged
 from piecework.errors import InternalError
 
-__all__ = ("COMPILED", "Blueprint", "Step", "blueprint", "compile_node")
+__all__ = ("COMPILED", "Blueprint", "Step", "all_calls", "blueprint", "compile_node")
 
 
 class Step(Struct, frozen=True, eq=False):
@@ -45,6 +48,12 @@ class Step(Struct, frozen=True, eq=False):
 
     plain: bool
     """Whether what its function returns is its one output, as it is."""
+
+    @property
+    def path(self) -> str:
+        """Where its call stands in its graph; a collapsed graph and its function keep both names."""
+        called = self.body.name if isinstance(self.body, Target) else self.name
+        return self.name if called == self.name else f"{self.name}/{called}"
 
 
 class Blueprint(Struct, frozen=True, eq=False):
@@ -89,6 +98,9 @@ class Blueprint(Struct, frozen=True, eq=False):
     types: tuple[type, ...]
     """What its values may be made of when they are stored."""
 
+    cached: tuple[str, ...]
+    """The paths of the functions whose values are to be cached."""
+
 
 COMPILED: WeakKeyDictionary[Graph, Blueprint] = WeakKeyDictionary()
 """The blueprints of living graphs."""
@@ -108,21 +120,33 @@ def blueprint(graph: Graph) -> Blueprint:
     return known
 
 
-def compile_node(node: Node) -> Step:
-    """One node, compiled. A graph of one plain function node collapses to a call of that function."""
+def compile_node(node: Node, around: CallPolicy | None = None) -> Step:
+    """One node, compiled. A graph of one plain function node collapses to a call of that function.
+
+    Args:
+        node: The node.
+        around: What the mappings of the graphs around it say of the calls inside them.
+    """
+    mapped = node.mapping.policy if node.mapping is not None else None
     if isinstance(node, FunctionNode):
         function = cast("FunctionNode[..., object]", node)
-        return _step(function, _target(function), lambda name: name, function.inner_outputs)
+        handler = function.handler
+        if node.mapping is not None and node.mapping.handler is not None:
+            handler = node.mapping.handler
+        body = _target(function, merged(mapped, function.policy, around), handler)
+        return _step(function, body, lambda name: name, function.inner_outputs)
     if not isinstance(node, GraphNode):
         raise InternalError(f"a graph holds {node!r}, which is no kind of node.")
-    only = _only_function(node.graph)
+    around = merged(mapped, around)
+    only = only_function(node.graph)
     if only is None:
-        return _step(node, blueprint(node.graph), lambda name: name, node.inner_outputs)
-    return _step(node, _target(only), lambda name: only.inner_inputs[name], only.inner_outputs)
+        inside = blueprint(node.graph) if around is None else _compile(node.graph, around)
+        return _step(node, inside, lambda name: name, node.inner_outputs)
+    return _step(node, _collapsed(node, only, around), lambda name: only.inner_inputs[name], only.inner_outputs)
 
 
-def _compile(graph: Graph) -> Blueprint:
-    steps = tuple(compile_node(node) for node in graph.needed)
+def _compile(graph: Graph, around: CallPolicy | None = None) -> Blueprint:
+    steps = tuple(compile_node(node, around) for node in graph.needed)
     produced = {name for step in steps for name in step.outputs}
     consumers: dict[str, list[int]] = {}
     edges: list[int] = []
@@ -145,7 +169,21 @@ def _compile(graph: Graph) -> Blueprint:
         shape=_shape(steps),
         unkept=any(isinstance(step.body, Target) and not step.body.record for step in steps),
         types=annotated_types(graph),
+        cached=tuple(_calls(steps, lambda target: target.policy is not None and target.policy.cache is not None)),
     )
+
+
+def all_calls(graph: Blueprint) -> tuple[str, ...]:
+    """The paths of all functions of a graph, those of graphs inside included."""
+    return tuple(_calls(graph.steps, lambda _: True))
+
+
+def _calls(steps: Iterable[Step], wanted: Callable[[Target], bool]) -> Iterator[str]:
+    for step in steps:
+        if not isinstance(step.body, Target):
+            yield from (f"{step.name}/{path}" for path in _calls(step.body.steps, wanted))
+        elif wanted(step.body):
+            yield step.path
 
 
 def _shape(steps: Iterable[Step]) -> dict[str, str]:
@@ -155,8 +193,7 @@ def _shape(steps: Iterable[Step]) -> dict[str, str]:
         used = f"({arguments}) -> {', '.join(step.outputs) or 'nothing'}{_mapped(step.mapping)}"
         if isinstance(step.body, Target):
             function = step.body.function
-            path = step.name if step.body.name == step.name else f"{step.name}/{step.body.name}"
-            shape[path] = f"{getattr(function, '__qualname__', type(function).__qualname__)} {used}"
+            shape[step.path] = f"{getattr(function, '__qualname__', type(function).__qualname__)} {used}"
         else:
             shape[step.name] = f"graph {used}"
             shape |= {f"{step.name}/{path}": told for path, told in step.body.shape.items()}
@@ -180,15 +217,23 @@ def _step(node: Node, body: Target | Blueprint, inside: Callable[[str], str], in
     return Step(node.name, body, arguments, node.outputs, inner_outputs, mapping, plain)
 
 
-def _target(node: FunctionNode[..., object]) -> Target:
-    return Target(node.name, node.func, node.kind, node.record, not node.outputs)
+def _target(
+    node: FunctionNode[..., object],
+    policy: CallPolicy | None,
+    handler: ErrorHandler | None,
+    names: Mapping[str, str] | None = None,
+) -> Target:
+    effect = not node.outputs
+    handled = compile_handler(handler, node.name, effect=effect, names=names)
+    if handled is not None and policy is None:
+        policy = CallPolicy()  # By this the engine tells calls that it has more to do for.
+    return Target(node.name, node.func, node.kind, node.record, effect, policy, handled)
 
 
-def _only_function(graph: Graph) -> FunctionNode[..., object] | None:
-    """The graph's node, if it is a single plain function whose outputs are just the graph's."""
-    if len(graph.needed) != 1:
-        return None
-    node = graph.needed[0]
-    if isinstance(node, FunctionNode) and node.mapping is None and node.outputs == graph.outputs:
-        return cast("FunctionNode[..., object]", node)
-    return None
+def _collapsed(node: GraphNode, only: FunctionNode[..., object], around: CallPolicy | None) -> Target:
+    """The only call of a graph; what its function says itself counts more than what the mapping says."""
+    if only.handler is not None or node.mapping is None:
+        return _target(only, merged(only.policy, around), only.handler)
+    # The handler of a mapping knows the inputs by the graph's names.
+    names = {parameter: name for name, parameter in only.inner_inputs.items()}
+    return _target(only, merged(only.policy, around), node.mapping.handler, names)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self, cast
 
-from piecework.dataflow.node import Node
+from piecework.dataflow.node import FunctionNode, Node
 from piecework.dataflow.outlines import inner_outline, outline_of
 from piecework.dataflow.rename import address_fault
 from piecework.dataflow.signature import Signature
@@ -22,7 +22,7 @@ from piecework.errors import Fault, GraphError, UnknownInputError, UnknownOutput
 from piecework.outline import Box, Outline
 from piecework.wording import did_you_mean, graph_label, listed, near_miss
 
-__all__ = ("Graph", "GraphNode")
+__all__ = ("Graph", "GraphNode", "only_function")
 
 
 class Graph:
@@ -248,9 +248,23 @@ class GraphNode(Node):
         inside = inner_outline(self.graph, place)
         return Box(id=place, name=self.name, map_over=self._map_over, inside=inside)
 
+    @property
+    def _is_one_call(self) -> bool:
+        return only_function(self.graph) is not None
+
     def __reduce__(self) -> tuple[Callable[..., Node], tuple[object, ...]]:
         """Pickle signature and graph; the rest follows from them."""
         return GraphNode, (self.signature, self.graph)
+
+
+def only_function(graph: Graph) -> FunctionNode[..., object] | None:
+    """The graph's node, if it is a single plain function whose outputs are just the graph's: then it is one call."""
+    if len(graph.needed) != 1:
+        return None
+    node = graph.needed[0]
+    if isinstance(node, FunctionNode) and node.mapping is None and node.outputs == graph.outputs:
+        return cast("FunctionNode[..., object]", node)
+    return None
 
 
 def _restore(

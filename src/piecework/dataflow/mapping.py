@@ -11,7 +11,11 @@ from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mappi
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar, cast, get_args
 
+from piecework.core.policy import CallPolicy
+from piecework.dataflow.handlers import ErrorHandler, input_faults, read_handler
+from piecework.dataflow.policies import CallOptions, read_policy
 from piecework.errors import MappingError
+from piecework.errors.root import with_faults
 from piecework.wording import did_you_mean, listed
 
 __all__ = (
@@ -50,6 +54,10 @@ class MapSpec:
     """How many items may run at once; None leaves that to the run."""
     key: Callable[..., str | int] | None = None
     """Makes an item's key out of its mapped values; None counts items."""
+    policy: CallPolicy | None = None
+    """What is asked of the items' calls beside calling them."""
+    handler: ErrorHandler | None = None
+    """What is called in the stead of an item's call that has failed for good."""
 
 
 def declare(
@@ -60,6 +68,8 @@ def declare(
     on_error: str,
     max_concurrency: int | None,
     key: Callable[..., str | int] | None = None,
+    options: CallOptions | None = None,
+    inputs: Collection[str] = (),
 ) -> MapSpec:
     """Return the spec for one `map_over` call, its names not yet resolved.
 
@@ -70,6 +80,8 @@ def declare(
         on_error: What was passed as `on_error`.
         max_concurrency: What was passed as `max_concurrency`.
         key: What was passed as `key`.
+        options: What was said of the items' calls.
+        inputs: The inner names of the node's inputs, which an error handler may take.
 
     Raises:
         MappingError: There are no names, one is not a string or is given twice, or an option is invalid.
@@ -79,12 +91,15 @@ def declare(
             f"node {node!r}: map_over() names no input. Name what to map over: .map_over('sections').",
             node=node,
         )
+    policy, handler = _checked_calls(node, options or CallOptions(), inputs)
     return MapSpec(
         params=_checked_names(node, names),
         mode=_checked_choice(node, "mode", mode, _MODES),
         on_error=_checked_choice(node, "on_error", on_error, _ON_ERRORS),
         max_concurrency=_checked_limit(node, max_concurrency),
         key=_checked_key(node, key),
+        policy=policy,
+        handler=handler,
     )
 
 
@@ -183,6 +198,17 @@ def check_equal_lengths(node: str, lengths: Mapping[str, int]) -> None:
         parameters=tuple(lengths),
         lengths=dict(lengths),
     )
+
+
+def _checked_calls(
+    node: str, options: CallOptions, inputs: Collection[str]
+) -> tuple[CallPolicy | None, ErrorHandler | None]:
+    policy, faults = read_policy(options)
+    handler, handler_faults = read_handler(options.error_handler)
+    found = (*faults, *handler_faults, *input_faults(handler, inputs))
+    if found:
+        raise MappingError(with_faults(f"node {node!r}: map_over()", found), node=node)
+    return policy, handler
 
 
 def _checked_names(node: str, names: Sequence[object]) -> tuple[str, ...]:

@@ -11,12 +11,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Generic, ParamSpec, Self, TypeVar, overload
+from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
+from msgspec import UNSET, UnsetType
+
+from piecework.core.policy import CachePolicy, CallPolicy
 from piecework.dataflow.definition import Definition, NodeKind, find_function, read_definition, stored_path
+from piecework.dataflow.handlers import ErrorHandler, input_faults, read_handler
 from piecework.dataflow.mapping import MapMode, MapSpec, OnError, declare
+from piecework.dataflow.policies import (
+    CallOptions,
+    HandlerOption,
+    LimitsOption,
+    RetryOption,
+    TimeoutOption,
+    read_policy,
+)
 from piecework.dataflow.signature import Signature
-from piecework.errors import Fault, NodeDefinitionError
+from piecework.errors import Fault, MappingError, NodeDefinitionError
 from piecework.outline import Box
 
 __all__ = ("FunctionNode", "Node", "node")
@@ -24,6 +36,7 @@ __all__ = ("FunctionNode", "Node", "node")
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+_Handler = TypeVar("_Handler")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
@@ -118,6 +131,11 @@ class Node(ABC):
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
         key: Callable[..., str | int] | None = None,
+        retry: RetryOption = None,
+        timeout: TimeoutOption = None,
+        cache: CachePolicy | None = None,
+        limits: LimitsOption = None,
+        error_handler: HandlerOption = None,
     ) -> Self:
         """Return the node mapped over some inputs: it runs once for each item, and its outputs become lists.
 
@@ -130,12 +148,42 @@ class Node(ABC):
             max_concurrency: How many items may run at once, beside the run's own limit.
             key: Makes an item's key out of its value (of its values, in the order named, where there are several). With
                 it, a run that is resumed knows an item again wherever it stands; without, by its position.
+            retry: When an item's call is tried again, as for `node`. Here and below: what is said of a function counts
+                more than what its node says; what is said of a graph counts less than what the nodes inside say.
+            timeout: Seconds that one attempt of a call may take, or a `TimeoutPolicy`.
+            cache: That what calls make is used again.
+            limits: The named limits that calls count under.
+            error_handler: Called in the stead of an item's call that has failed for good, as for `node`; what it
+                returns is the item's. A graph must be one call to have it here.
 
         Raises:
             MappingError: The node is mapped already, a name means two inputs, or an option is invalid.
         """
-        spec = declare(self.name, names, mode=mode, on_error=on_error, max_concurrency=max_concurrency, key=key)
+        spec = declare(
+            self.name,
+            names,
+            mode=mode,
+            on_error=on_error,
+            max_concurrency=max_concurrency,
+            key=key,
+            options=CallOptions(
+                retry=retry, timeout=timeout, cache=cache, limits=limits, error_handler=_function_of(error_handler)
+            ),
+            inputs=self.signature.inner_inputs,
+        )
+        if spec.handler is not None and not self._is_one_call:
+            raise MappingError(
+                f"node {self.name!r}: map_over(error_handler=...) of a graph that is more than one call: it is unclear "
+                "which of them to handle. Give it to the node inside: @node(error_handler=...), or "
+                ".with_policy(error_handler=...).",
+                node=self.name,
+            )
         return replace(self, signature=self.signature.map_over(spec))
+
+    @property
+    def _is_one_call(self) -> bool:
+        """Whether the node is one call of one function, so that it is clear whose failure a handler is called for."""
+        return True
 
     @property
     def _map_over(self) -> tuple[str, ...]:
@@ -162,6 +210,10 @@ class FunctionNode(Node, Generic[P, R_co]):
     """The function's defaults, by parameter."""
     record: bool = True
     """Whether a finished call is recorded as a fact of its run."""
+    policy: CallPolicy | None = None
+    """What is asked of its calls beside calling the function; None leaves all of it to the runner."""
+    handler: ErrorHandler | None = None
+    """What is called in the stead of a call that has failed for good."""
 
     def _inner_defaults(self) -> Mapping[str, object]:
         return self.parameter_defaults
@@ -182,7 +234,39 @@ class FunctionNode(Node, Generic[P, R_co]):
     def __reduce__(self) -> tuple[Callable[..., Node], tuple[object, ...]]:
         """Pickle the function by the name of its node, where that took the function's name in the module."""
         module, function = stored_path(self.func) or (None, self.func)
-        return _restore, (module, function, self.signature, {"record": self.record})
+        return _restore, (module, function, self.signature, (self.record, self.policy, self.handler))
+
+    def with_policy(
+        self,
+        *,
+        retry: RetryOption | UnsetType = UNSET,
+        timeout: TimeoutOption | UnsetType = UNSET,
+        cache: CachePolicy | UnsetType | None = UNSET,
+        limits: LimitsOption | UnsetType = UNSET,
+        max_concurrency: int | UnsetType | None = UNSET,
+        error_handler: HandlerOption | UnsetType = UNSET,
+    ) -> Self:
+        """Return the node with other policies: `.with_policy(retry=RetryPolicy(max_attempts=5))`.
+
+        The options are those of `node`. What is not given stays; None takes it away, so that the runner's counts.
+
+        Raises:
+            NodeDefinitionError: An option is invalid; everything that is wrong is told at once.
+        """
+        options = CallOptions(
+            retry=retry,
+            timeout=timeout,
+            cache=cache,
+            limits=limits,
+            max_concurrency=max_concurrency,
+            error_handler=_function_of(error_handler),
+        )
+        policy, faults = read_policy(options, before=self.policy)
+        handler, handler_faults = read_handler(options.error_handler, before=self.handler)
+        faults += (*handler_faults, *input_faults(handler, self.signature.inner_inputs))
+        if faults:
+            raise NodeDefinitionError(faults, node=self.name)
+        return replace(self, policy=policy, handler=handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +279,8 @@ class NodeDecorator:
     """The node's name, or None for the function's own."""
     record: bool
     """Whether a finished call is recorded."""
+    options: CallOptions
+    """What is said of the node's calls."""
 
     def __call__(self, func: Callable[P, R], /) -> FunctionNode[P, R]:
         """Turn `func` into a node.
@@ -203,9 +289,20 @@ class NodeDecorator:
             NodeDefinitionError: It cannot be one; everything that is wrong with it is told at once.
         """
         _refuse_node(func)
-        definition = read_definition(func, output_name=self.output_name, name=self.name)
+        policy, faults = read_policy(self.options)
+        handler, handler_faults = read_handler(self.options.error_handler)
+        faults += handler_faults
+        try:
+            definition = read_definition(func, output_name=self.output_name, name=self.name)
+        except NodeDefinitionError as error:
+            if not faults:
+                raise
+            raise NodeDefinitionError([*error.faults, *faults], node=error.node) from None
+        faults += input_faults(handler, definition.parameters)
+        if faults:
+            raise NodeDefinitionError(faults, node=definition.name)
         signature = Signature.plain(definition.name, definition.parameters, definition.outputs)
-        return _function_node(func, definition, signature, record=self.record)
+        return _function_node(func, definition, signature, record=self.record, policy=policy, handler=handler)
 
 
 @overload
@@ -216,6 +313,12 @@ def node(
     output_name: str | tuple[str, ...] | None = None,
     name: str | None = None,
     record: bool = True,
+    retry: RetryOption = None,
+    timeout: TimeoutOption = None,
+    cache: CachePolicy | None = None,
+    limits: LimitsOption = None,
+    max_concurrency: int | None = None,
+    error_handler: HandlerOption = None,
 ) -> FunctionNode[P, R]: ...
 @overload
 def node(
@@ -223,6 +326,12 @@ def node(
     output_name: str | tuple[str, ...] | None = None,
     name: str | None = None,
     record: bool = True,
+    retry: RetryOption = None,
+    timeout: TimeoutOption = None,
+    cache: CachePolicy | None = None,
+    limits: LimitsOption = None,
+    max_concurrency: int | None = None,
+    error_handler: HandlerOption = None,
 ) -> NodeDecorator: ...
 def node(
     func: Callable[P, R] | None = None,
@@ -231,6 +340,12 @@ def node(
     output_name: str | tuple[str, ...] | None = None,
     name: str | None = None,
     record: bool = True,
+    retry: RetryOption = None,
+    timeout: TimeoutOption = None,
+    cache: CachePolicy | None = None,
+    limits: LimitsOption = None,
+    max_concurrency: int | None = None,
+    error_handler: HandlerOption = None,
 ) -> FunctionNode[P, R] | NodeDecorator:
     """Turn a function into a node; its parameters are the node's inputs.
 
@@ -240,10 +355,19 @@ def node(
             means that the function is run for its effect.
         name: The node's name; without it, the function's own.
         record: Whether a finished call is recorded, so that a resumed run does not repeat it.
+        retry: When a call that failed is tried again; of several policies the first that matches the exception wins,
+            and `()` means never. Here and below, None leaves it to the runner.
+        timeout: Seconds that one attempt may take, or a `TimeoutPolicy`.
+        cache: That what the function makes is used again wherever it is given the same inputs, in other runs too; the
+            runner must have a cache.
+        limits: The named limits that its calls count under, shared by all that name them.
+        max_concurrency: How many of its calls may run at once in one run.
+        error_handler: Called in the stead of a call that has failed for good, and returns what the node would have
+            returned. It is given, by name, what it takes of the function's parameters, and the exception as `error`.
 
     Raises:
         NodeDefinitionError: The function has `*args`, `**kwargs` or positional-only parameters, has no name,
-            or a name is invalid.
+            or a name or an option is invalid.
 
     Example:
         >>> @node(output_name="doubled")
@@ -254,7 +378,15 @@ def node(
         >>> double(5)
         10
     """
-    decorator = NodeDecorator(output_name=output_name, name=name, record=record)
+    options = CallOptions(
+        retry=retry,
+        timeout=timeout,
+        cache=cache,
+        limits=limits,
+        max_concurrency=max_concurrency,
+        error_handler=_function_of(error_handler),
+    )
+    decorator = NodeDecorator(output_name=output_name, name=name, record=record, options=options)
     return decorator if func is None else decorator(func)
 
 
@@ -265,7 +397,13 @@ def _refuse_node(func: object) -> None:
 
 
 def _function_node(
-    func: Callable[P, R], definition: Definition, signature: Signature, *, record: bool
+    func: Callable[P, R],
+    definition: Definition,
+    signature: Signature,
+    *,
+    record: bool,
+    policy: CallPolicy | None,
+    handler: ErrorHandler | None,
 ) -> FunctionNode[P, R]:
     return FunctionNode(
         signature=signature,
@@ -273,12 +411,23 @@ def _function_node(
         kind=definition.kind,
         parameter_defaults=definition.defaults,
         record=record,
+        policy=policy,
+        handler=handler,
     )
 
 
+def _function_of(handler: _Handler) -> _Handler | Callable[..., object]:
+    """What a handler calls: of a node its function, whatever the node's names and mapping are."""
+    return cast("FunctionNode[..., object]", handler).func if isinstance(handler, FunctionNode) else handler
+
+
 def _restore(
-    module: str | None, function: str | Callable[..., object], signature: Signature, options: dict[str, bool]
+    module: str | None,
+    function: str | Callable[..., object],
+    signature: Signature,
+    calls: tuple[bool, CallPolicy | None, ErrorHandler | None],
 ) -> FunctionNode[..., object]:
     func = find_function(module or "", function) if isinstance(function, str) else function
     definition = read_definition(func, output_name=None, name=signature.name)
-    return _function_node(func, definition, signature, **options)
+    record, policy, handler = calls
+    return _function_node(func, definition, signature, record=record, policy=policy, handler=handler)

@@ -31,6 +31,7 @@ class GraphPlan:
         self._missing = list(graph.edges)
         self._running = 0
         self._questions: list[Question] = []
+        self._stopped = ""
         self._skipped: Container[int] = ()
 
     def resume(self, done: Callable[[str], bool]) -> None:
@@ -49,6 +50,7 @@ class GraphPlan:
             return [Finish(outcome)]
         if isinstance(outcome, Paused):
             self._questions.extend(outcome.questions)
+            self._stopped = self._stopped or outcome.stopped
             return self._begin([])
         assert isinstance(token, int)
         step = self._graph.steps[token]
@@ -83,8 +85,8 @@ class GraphPlan:
         self._running += len(actions)
         if self._running > 0:
             return actions
-        if self._questions:
-            return [Finish(Paused(tuple(self._questions)))]
+        if self._questions or self._stopped:
+            return [Finish(Paused(tuple(self._questions), stopped=self._stopped))]
         outputs: dict[str, object] = {}
         for name in self._graph.outputs:
             if name in self._values:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, overload
 
-from piecework.core.outcome import Question
+from piecework.core.outcome import Paused, Question
+from piecework.core.usage import Usage
 from piecework.errors import Failure, UnknownOutputError
 from piecework.wording import did_you_mean, listed, near_miss
 
-__all__ = ("MapResult", "RunResult", "RunStatus")
+__all__ = ("MapResult", "RunResult", "RunStatus", "paused_result")
 
-RunStatus: TypeAlias = Literal["completed", "failed", "paused"]
+RunStatus: TypeAlias = Literal["completed", "failed", "paused", "stopped"]
 
 _WIDTH = 60
 """Characters of a value that a repr shows."""
@@ -32,7 +33,7 @@ class RunResult:
     """Names the run."""
 
     status: RunStatus
-    """Whether the run completed, failed (only in a batch that keeps failures) or waits for answers."""
+    """Whether the run completed, failed (only in a batch that keeps failures), waits for answers, or was stopped."""
 
     values: Mapping[str, object]
     """The outputs by name."""
@@ -46,6 +47,12 @@ class RunResult:
     error: BaseException | None = None
     """What a failed run of a batch raised."""
 
+    stopped: str = ""
+    """Why the run was stopped: `"budget"` where that is spent. Empty where it was not; it can be resumed."""
+
+    used: Usage | None = None
+    """What the run has used up so far, since it was started; told where its runner has a budget."""
+
     def __getitem__(self, name: str) -> object:
         """Return an output, or else an input.
 
@@ -58,11 +65,25 @@ class RunResult:
             return self.inputs[name]
         known = (*self.values, *self.inputs)
         close = near_miss(name, known)
-        failed = f" The run failed: {self.error!r}." if self.error is not None else ""
         raise UnknownOutputError(
-            f"the result has no value {name!r}; it has {listed(known) or 'none'}.{did_you_mean(name, known)}{failed}",
+            f"the result has no value {name!r}; it has {listed(known) or 'none'}.{did_you_mean(name, known)}"
+            f"{self._why()}",
             names=(name,),
             suggestions={} if close is None else {name: close},
+        )
+
+    def _why(self) -> str:
+        """Why a value may not be there, as a sentence with a leading space."""
+        if self.error is not None:
+            return f" The run failed: {self.error!r}."
+        if not self.stopped:
+            return ""
+        spent = self.stopped == "budget"
+        why = "since its budget is spent" if spent else f"({self.stopped})"
+        runner, again = (" that has a larger budget", " with a larger one") if spent else ("", "")
+        return (
+            f" The run was stopped {why}. Go on with resume({self.run_id!r}), or with map(..., run_id={self.run_id!r}) "
+            f"where it is a batch, on a runner{runner}; without a store, start it again{again}."
         )
 
     def __contains__(self, name: object) -> bool:
@@ -101,6 +122,9 @@ class MapResult(Sequence[RunResult]):
     interrupts: tuple[Question, ...] = ()
     """The questions that the batch waits for; the runs that ask them are paused, and have no outputs yet."""
 
+    stopped: str = ""
+    """Why the batch was stopped, as in a `RunResult`; runs that had not finished have the status `"stopped"`."""
+
     @overload
     def __getitem__(self, key: int) -> RunResult: ...
     @overload
@@ -136,6 +160,7 @@ class MapResult(Sequence[RunResult]):
         failed = sum(result.status == "failed" for result in self.results)
         tail = f", {failed} failed" if failed else ""
         tail += f", {len(self.interrupts)} questions" if self.interrupts else ""
+        tail += f", stopped by {self.stopped}" if self.stopped else ""
         return f"<MapResult of {len(self.results)} runs{tail}: {', '.join(self.outputs) or 'no outputs'}>"
 
     def _column(self, name: str) -> list[object]:
@@ -145,6 +170,19 @@ class MapResult(Sequence[RunResult]):
                 for index, result in enumerate(self.results)
             ]
         return [result[name] for result in self.results]
+
+
+def paused_result(run_id: str, outcome: Paused, inputs: Mapping[str, object], used: Usage | None = None) -> RunResult:
+    """The result of a run that waits for answers, or was stopped."""
+    return RunResult(
+        run_id=run_id,
+        status="stopped" if outcome.stopped else "paused",
+        values={},
+        inputs=inputs,
+        interrupts=outcome.questions,
+        stopped=outcome.stopped,
+        used=used,
+    )
 
 
 def _short(value: object) -> str:

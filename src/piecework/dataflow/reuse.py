@@ -48,12 +48,7 @@ def _done(step: Step, done: Callable[[str], bool]) -> bool:
     """Whether a step is on record with all that it made."""
     if not isinstance(step.body, Target) or step.mapping is not None:
         return False
-    return (step.body.record or not step.outputs) and done(_path(step))
-
-
-def _path(step: Step) -> str:
-    assert isinstance(step.body, Target)
-    return step.name if step.body.name == step.name else f"{step.name}/{step.body.name}"
+    return (step.body.record or not step.outputs) and done(step.path)
 
 
 def rerun_paths(graph: Blueprint, names: Iterable[str]) -> frozenset[str]:

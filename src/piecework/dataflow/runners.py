@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Self, get_args
 
+from piecework.core.budget import Budget
 from piecework.core.outcome import Failed, Paused
-from piecework.core.policy import ChangedInputs, Durability, KeepPolicy, RunPolicy
-from piecework.core.ports import Executor, Observer, RunLog
+from piecework.core.policy import CachePolicy, CallPolicy, ChangedInputs, Durability, RunPolicy
+from piecework.core.ports import Cache, Executor, Observer, RunLog
 from piecework.core.runs import RunInfo, Standing
 from piecework.core.scheduler import Ended
 from piecework.core.stream import Stream
 from piecework.core.waiting import see_out
-from piecework.dataflow.blueprint import COMPILED, Blueprint, blueprint
+from piecework.dataflow.blueprint import COMPILED, Blueprint, all_calls, blueprint
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
+from piecework.dataflow.options import OnFailed, check_choice, check_keepers, check_text, keep_policy, run_policy
 from piecework.dataflow.plan import GraphPlan
-from piecework.dataflow.results import MapResult, RunResult
+from piecework.dataflow.policies import LimitsOption, RetryOption, TimeoutOption
+from piecework.dataflow.results import MapResult, RunResult, paused_result
 from piecework.dataflow.reuse import rerun_paths, takers
 from piecework.dataflow.validate import check_inputs
 from piecework.dataflow.work import BatchWork, Mapped, gather_inputs, raised
-from piecework.errors import UnknownGraphError
+from piecework.errors import NoCacheError, UnknownGraphError
 from piecework.resumption import OnChange, Request, Work, find_run
 from piecework.runner import Engine
-from piecework.wording import did_you_mean, listed
 
 __all__ = ("AsyncRunner", "RunnerBase", "result_of")
-
-
-LONGEST = 1000
-"""Letters in the name of a run or thread."""
 
 
 class RunnerBase:
@@ -52,12 +51,18 @@ class RunnerBase:
         labels: Mapping[str, str] | None = None,
         executor: Executor | None = None,
         observers: Sequence[Observer] = (),
+        retry: RetryOption = None,
+        timeout: TimeoutOption = None,
+        limits: LimitsOption = None,
+        cache: Cache | None = None,
+        cache_policy: CachePolicy | None = None,
+        run_timeout: float | timedelta | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Make a runner.
 
         Args:
-            max_concurrency: How many calls may run at once over a whole run, nesting and items included; None means no
-                limit.
+            max_concurrency: How many calls may run at once over a whole run, nesting included; None means no limit.
             grace: Seconds that a cancelled run waits for blocking functions before it abandons them.
             store: Keeps the runs' logs; None keeps nothing.
             durability: When what happened is committed to the store. `"async"`: while the run goes on; a fan-out's plan
@@ -69,31 +74,39 @@ class RunnerBase:
             labels: Kept with each run, to know it again; see `RunInfo.start`.
             executor: Where functions run; by default in this process.
             observers: Are told what happens.
+            retry: When a call that failed is tried again, where its node does not say; see `node`.
+            timeout: Seconds that one attempt may take, or a `TimeoutPolicy`, where its node does not say.
+            limits: The named limits that calls count under whose nodes name none.
+            cache: Keeps what nodes with a cache policy make: `MemoryCache()`, or `SqliteCache("cache.db")`.
+            cache_policy: The cache policy of nodes that have none.
+            run_timeout: Seconds that a whole run may take; then it fails, and can be resumed.
+            budget: What the calls of a run may use up; when it is spent no new one starts, and the run is stopped.
 
         Raises:
             ValueError: A limit is out of its range.
+            TypeError: An option is none of what it may be.
         """
-        if max_concurrency is not None and max_concurrency < 1:
-            raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
-        if grace < 0:
-            raise ValueError(f"grace={grace} must not be negative.")
-        if store is not None and not isinstance(store, RunLog):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"store={store!r} is no store. Open one: SqliteStore('runs.db').")
-        texts: list[object] = [*(labels or {}), *(labels or {}).values()]
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"labels={labels!r}: names and values are texts.")
-        _check_choice("durability", durability, get_args(Durability))
-        _check_choice("changed_inputs", changed_inputs, get_args(ChangedInputs))
-        policy = RunPolicy(max_concurrency=max_concurrency, grace=grace)
+        check_keepers(store=store, cache=cache, labels=labels)
+        self._policy = run_policy(
+            max_concurrency=max_concurrency,
+            grace=grace,
+            run_timeout=run_timeout,
+            budget=budget,
+            retry=retry,
+            timeout=timeout,
+            cache_policy=cache_policy,
+            limits=limits,
+        )
         self._engine = Engine(
-            policy=None if policy == RunPolicy() else policy,
+            policy=None if self._policy == RunPolicy() else self._policy,
             store=store,
             executor=executor,
             observers=observers,
-            keep=KeepPolicy(durability=durability, changed_inputs=changed_inputs),
+            keep=keep_policy(durability, changed_inputs),
+            cache=cache,
             labels=labels,
         )
-        self._policy = policy
+        self._cache = cache
         self._graphs: dict[str, Graph | None] = {}
         """The graphs that were run, by name; None where several of one name were."""
 
@@ -102,15 +115,29 @@ class RunnerBase:
         runner = cls.__new__(cls)
         runner._engine = other._engine
         runner._policy = other._policy
+        runner._cache = other._cache
         runner._graphs = other._graphs
         return runner
 
     def _compile(self, graph: Graph) -> Blueprint:
         """The graph compiled; with a store, its annotated types are known to the codec, and the graph to `resume`."""
         compiled = COMPILED.get(graph) or blueprint(graph)
+        if not self._engine.caches:
+            self._refuse_cached(compiled)
         if self._engine.stores:
             self._note(graph, compiled)
         return compiled
+
+    def _refuse_cached(self, compiled: Blueprint) -> None:
+        """See that nothing of a graph is to be cached, since there is no cache.
+
+        Raises:
+            NoCacheError: Something is.
+        """
+        calls = self._policy.calls
+        cached = compiled.cached if calls is None or calls.cache is None else all_calls(compiled)
+        if cached:
+            raise NoCacheError(cached)
 
     def _note(self, graph: Graph, compiled: Blueprint) -> None:
         known = self._graphs.get(compiled.name)
@@ -124,6 +151,8 @@ class RunnerBase:
     ) -> Work:
         """One run of a graph; a new one needs all its inputs, one that may be on record only what is not there."""
         compiled = COMPILED.get(graph) or blueprint(graph)
+        if (compiled.cached or self._policy.calls is not None) and not self._engine.caches:
+            self._refuse_cached(compiled)
         fast = not named and inputs.__class__ is dict
         given = {**(inputs or {})} if fast else gather_inputs(compiled, inputs, named)
         if not given.keys() <= compiled.accepted or (new and not compiled.required <= given.keys()):
@@ -145,14 +174,17 @@ class RunnerBase:
         run_id: str,
         graph: Graph | None,
         inputs: Mapping[str, object] | None,
+        *,
         answers: Mapping[str, object] | None,
         on_change: OnChange,
+        failed: OnFailed,
     ) -> tuple[Work, Request]:
         """What a resume asks of the engine."""
-        _check_text("run_id", run_id)
-        _check_choice("on_change", on_change, get_args(OnChange))
+        check_text("run_id", run_id)
+        check_choice("on_change", on_change, get_args(OnChange))
+        check_choice("failed", failed, get_args(OnFailed))
         graph = await self._graph_of(run_id, graph)
-        request = Request(run_id=run_id, known=True, answers=answers or {}, on_change=on_change)
+        request = Request(run_id=run_id, known=True, answers=answers or {}, on_change=on_change, failed=failed)
         return self._one_run(graph, dict(inputs or {}), {}, new=False), request
 
     async def _graph_of(self, run_id: str, graph: Graph | None) -> Graph:
@@ -175,15 +207,26 @@ class RunnerBase:
     ) -> Request | None:
         if run_id is None and thread_id is None and not answers:
             return None
-        _check_choice("on_change", on_change, get_args(OnChange))
+        check_choice("on_change", on_change, get_args(OnChange))
         for option, given in (("run_id", run_id), ("thread_id", thread_id)):
             if given is not None:
-                _check_text(option, given)
+                check_text(option, given)
         return Request(run_id=run_id, thread_id=thread_id, on_change=on_change, answers=answers or {})
 
     def __repr__(self) -> str:
-        """Show the limits."""
-        return f"{type(self).__name__}(max_concurrency={self._policy.max_concurrency}, grace={self._policy.grace})"
+        """Show what is set."""
+        policy, calls = self._policy, self._policy.calls or CallPolicy()
+        options: dict[str, object] = {
+            "retry": calls.retry,
+            "timeout": calls.timeout,
+            "limits": calls.limits,
+            "cache": self._cache,
+            "cache_policy": calls.cache,
+            "run_timeout": policy.timeout,
+            "budget": policy.budget,
+        }
+        told = "".join(f", {option}={value!r}" for option, value in options.items() if value is not None)
+        return f"{type(self).__name__}(max_concurrency={policy.max_concurrency}, grace={policy.grace}{told})"
 
 
 class AsyncRunner(RunnerBase):
@@ -216,10 +259,12 @@ class AsyncRunner(RunnerBase):
         Raises:
             MissingInputError: An input that no node produces was not given.
             UnknownInputError: The graph has no such input.
+            NoCacheError: A node is to be cached, and the runner has no cache.
             InputConflictError: An input was given twice.
             NoStoreError: `run_id` or `thread_id` was given to a runner without a store.
             RunChangedError: The run that is to go on was started with another graph, or with other inputs.
             RunHeldError: Somebody else works on it.
+            RunTimeoutError: It took longer than the runner's `run_timeout`.
             StoreError: What happened could not be recorded.
             Exception: Whatever a node raised, with a note that says which node, item and attempt.
         """
@@ -238,11 +283,13 @@ class AsyncRunner(RunnerBase):
         inputs: Mapping[str, object] | None = None,
         answers: Mapping[str, object] | None = None,
         on_change: OnChange = "error",
+        failed: OnFailed = "keep",
     ) -> RunResult:
         """Go on with a run where it stopped: what finished is not run again.
 
         A run that failed tries again what failed; one that is paused goes on where its questions are answered; one that
-        completed gives its result and runs nothing.
+        was stopped since its budget was spent goes on with the budget of this runner; one that completed gives its
+        result and runs nothing.
 
         Args:
             run_id: The run.
@@ -250,6 +297,8 @@ class AsyncRunner(RunnerBase):
             inputs: Inputs that could not be stored, such as clients. Others are on record.
             answers: Answers to the run's questions, by the question's id.
             on_change: What to do if the graph is another than the run was started with; see `run`.
+            failed: What becomes of items that failed in a run that completed since failures were kept or dropped:
+                `"keep"` leaves them, `"retry"` tries them again, and what takes them runs again.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -261,7 +310,8 @@ class AsyncRunner(RunnerBase):
             RunHeldError: Somebody else works on it.
             Exception: Whatever a node raised.
         """
-        return result_of(await self._engine.run(*await self._resumed(run_id, graph, inputs, answers, on_change)))
+        asked = await self._resumed(run_id, graph, inputs, answers=answers, on_change=on_change, failed=failed)
+        return result_of(await self._engine.run(*asked))
 
     async def fork(
         self,
@@ -291,10 +341,10 @@ class AsyncRunner(RunnerBase):
             RunExistsError: There is a run `new_id` already.
             Exception: As for `resume`.
         """
-        _check_text("run_id", run_id)
+        check_text("run_id", run_id)
         if new_id is not None:
-            _check_text("new_id", new_id)
-        _check_choice("on_change", on_change, get_args(OnChange))
+            check_text("new_id", new_id)
+        check_choice("on_change", on_change, get_args(OnChange))
         graph = await self._graph_of(run_id, graph)
         compiled = self._compile(graph)
         # What takes an input that cannot be compared with the one before runs again.
@@ -319,8 +369,9 @@ class AsyncRunner(RunnerBase):
         """How runs stand, the one that was made last coming first.
 
         Args:
-            status: Only those that stand so: `"running"`, `"completed"`, `"failed"`, `"paused"`, `"cancelled"`, or
-                `"interrupted"` for those that nobody works on any more although they have not ended.
+            status: Only those that stand so: `"running"`, `"completed"`, `"failed"`, `"paused"`, `"stopped"` where a
+                budget was spent, `"cancelled"`, or `"interrupted"` for those that nobody works on any more although
+                they have not ended.
             thread_id: Only those of this thread.
             limit: So many at most.
 
@@ -328,8 +379,22 @@ class AsyncRunner(RunnerBase):
             NoStoreError: The runner has no store.
         """
         if status is not None:
-            _check_choice("status", status, get_args(Standing))
+            check_choice("status", status, get_args(Standing))
         return await self._engine.store("runs()").runs(status=status, thread_id=thread_id, limit=limit)
+
+    async def clear_cache(self, nodes: str | Sequence[str] | None = None) -> int:
+        """Forget what nodes made, so that they make it anew.
+
+        Args:
+            nodes: The nodes' names; None forgets what all nodes made.
+
+        Returns:
+            How many values were forgotten.
+
+        Raises:
+            NoCacheError: The runner has no cache.
+        """
+        return await self._engine.clear_cache((nodes,) if isinstance(nodes, str) else nodes)
 
     async def map(
         self,
@@ -416,21 +481,6 @@ def result_of(ended: Ended) -> RunResult:
     if isinstance(outcome, Failed):
         raise outcome.error
     if isinstance(outcome, Paused):
-        return RunResult(
-            run_id=ended.run_id, status="paused", values={}, inputs=ended.inputs, interrupts=outcome.questions
-        )
+        return paused_result(ended.run_id, outcome, ended.inputs, ended.used)
     values: Mapping[str, object] = outcome.value  # type: ignore[assignment]  # A graph's plan is done with a dict.
-    return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=ended.inputs)
-
-
-def _check_text(option: str, given: object) -> None:
-    """See that something can name a run."""
-    if not isinstance(given, str):
-        raise TypeError(f"{option}={given!r} is no text.")
-    if not given or len(given) > LONGEST or "\0" in given or not given.isprintable():
-        raise ValueError(f"{option}={given[:80]!r} must be 1 to {LONGEST} letters that can be printed.")
-
-
-def _check_choice(option: str, given: str, choices: Sequence[str]) -> None:
-    if given not in choices:
-        raise ValueError(f"{option}={given!r} is none of {listed(choices)}.{did_you_mean(given, choices)}")
+    return RunResult(run_id=ended.run_id, status="completed", values=values, inputs=ended.inputs, used=ended.used)

@@ -11,6 +11,7 @@ from piecework.core.portal import run_blocking
 from piecework.core.runs import RunInfo, Standing
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
+from piecework.dataflow.options import OnFailed
 from piecework.dataflow.results import MapResult, RunResult
 from piecework.dataflow.runners import AsyncRunner, RunnerBase, result_of
 from piecework.dataflow.work import BatchWork, Mapped, gather_inputs
@@ -49,9 +50,12 @@ class SyncRunner(RunnerBase):
         inputs: Mapping[str, object] | None = None,
         answers: Mapping[str, object] | None = None,
         on_change: OnChange = "error",
+        failed: OnFailed = "keep",
     ) -> RunResult:
         """Go on with a run where it stopped; see `AsyncRunner.resume`."""
-        return run_blocking(self._async.resume(run_id, graph, inputs=inputs, answers=answers, on_change=on_change))
+        return run_blocking(
+            self._async.resume(run_id, graph, inputs=inputs, answers=answers, on_change=on_change, failed=failed)
+        )
 
     def fork(
         self,
@@ -78,6 +82,10 @@ class SyncRunner(RunnerBase):
     ) -> Sequence[RunInfo]:
         """How runs stand; see `AsyncRunner.runs`."""
         return run_blocking(self._async.runs(status=status, thread_id=thread_id, limit=limit))
+
+    def clear_cache(self, nodes: str | Sequence[str] | None = None) -> int:
+        """Forget what nodes made; see `AsyncRunner.clear_cache`."""
+        return run_blocking(self._async.clear_cache(nodes))
 
     def map(
         self,

@@ -18,7 +18,7 @@ from piecework.dataflow.blueprint import Blueprint, Step, compile_node
 from piecework.dataflow.graph import Graph, GraphNode
 from piecework.dataflow.mapping import MapMode, OnError
 from piecework.dataflow.plan import MapPlan
-from piecework.dataflow.results import MapResult, RunResult
+from piecework.dataflow.results import MapResult, RunResult, paused_result
 from piecework.dataflow.validate import check_inputs
 from piecework.errors import Failure, InputConflictError, UnknownInputError
 from piecework.resumption import BATCH, Work
@@ -113,15 +113,17 @@ class BatchWork:
         Raises:
             BaseException: Whatever a node raised, unless failures are kept or dropped.
         """
-        outcome, asked = raised(ended.outcome), tuple[Question, ...]()
+        outcome, asked, stopped = raised(ended.outcome), tuple[Question, ...](), ""
         if isinstance(outcome, Paused):
             places: Iterable[object] = outcome.places
-            asked = outcome.questions
+            asked, stopped = outcome.questions, outcome.stopped
         else:
             places = outcome.value  # type: ignore[assignment]  # A fan-out's value is a list.
         results = (self._one(ended.run_id, index, place) for index, place in enumerate(places))
         kept = tuple(result for result in results if result is not None)
-        return MapResult(results=kept, run_id=ended.run_id, outputs=self._graph.outputs, interrupts=asked)
+        return MapResult(
+            results=kept, run_id=ended.run_id, outputs=self._graph.outputs, interrupts=asked, stopped=stopped
+        )
 
     def streamed(self, run_id: str, index: int, outcome: Outcome) -> RunResult | None:
         """The result of one run as it finished; None where it is to be dropped."""
@@ -141,8 +143,7 @@ class BatchWork:
         plan = self._made
         assert plan is not None
         if isinstance(place, Paused):
-            asked = place.questions
-            return RunResult(run_id=run_id, status="paused", values={}, inputs=plan.inputs(index), interrupts=asked)
+            return paused_result(run_id, place, plan.inputs(index))
         values, given = plan.outputs(index, place), plan.inputs(index)
         if not plan.kept(values):
             return None

@@ -6,11 +6,20 @@ not block; one that raises is told nothing more of that run.
 
 from __future__ import annotations
 
-from piecework.core.events import CallFinished, CallStarted, Event, FanOutStarted, RunFinished, RunStarted
+from piecework.core.events import (
+    AttemptFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    FanOutStarted,
+    RunFinished,
+    RunStarted,
+)
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from piecework.core.ports import Observer
 
 __all__ = (
+    "AttemptFailed",
     "CallFinished",
     "CallStarted",
     "Done",

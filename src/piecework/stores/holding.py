@@ -208,7 +208,7 @@ def _cancel_one(database: Database, run_id: str) -> bool | PieceworkError:
     if hold.holder(now) is not None:
         database.run("UPDATE piecework_run SET cancel = 1 WHERE run_id = ?", (run_id,))
         return True
-    if hold.status not in {"running", "paused"}:
+    if hold.status not in {"running", "paused", "stopped"}:
         return False
     # An owner that was only slow finds the run ended, and its facts are refused.
     database.run(_CANCEL, (now, run_id))

@@ -134,7 +134,7 @@ class MemoryStore:
             info = self._seen(kept.info, now)
             if info.status == "running":
                 kept.cancel = True
-            elif info.status in {"interrupted", "paused"}:
+            elif info.status in {"interrupted", "paused", "stopped"}:
                 kept.info = structs.replace(kept.info, status="cancelled", owner=None, lease=0.0, updated=now)
             else:
                 return False

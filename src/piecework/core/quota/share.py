@@ -1,6 +1,6 @@
-"""Named limits that nodes and runs of one process share: how many calls at once, how many a minute.
+"""A limit as the door sees it, and an attempt's share of one.
 
-Users declare them, the door takes a share of each for an attempt. They hold over several event loops and threads.
+The kinds of limits beside this module are built to these; whoever waits for them knows no more of them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,256 @@
+"""Calls under a policy: cache, then limits, attempts, time and retries, then the error handler.
+
+The door comes here for a call whose target has a policy, on the loop alone, and is asked back for each attempt. Nothing
+here records a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Protocol
+
+from msgspec import structs
+
+from piecework.core.backoff import choose, wait_before
+from piecework.core.budget import Spending
+from piecework.core.caching import Caching
+from piecework.core.call import Call, Handler, Site
+from piecework.core.deadline import Deadline
+from piecework.core.events import AttemptFailed, CallStarted, Event
+from piecework.core.limits import Limiter, lending, take
+from piecework.core.outcome import Done, Failed, Outcome, Paused
+from piecework.core.policy import CallPolicy, RetryPolicy
+from piecework.core.quota import Ending, RateLimit, Share
+from piecework.core.transient import retry_after, throttled
+from piecework.core.usage import Reported, Usage, usage_reported
+from piecework.core.waiting import absorb
+from piecework.errors import PieceworkError, PolicyFunctionError, UnknownPriceError
+
+__all__ = ("Attempts", "Door")
+
+
+class Door(Protocol):
+    """What an attempt needs of the door."""
+
+    limiter: Limiter | None
+    """The run's concurrency."""
+    emit: Callable[[Event], None] | None
+    """Takes events."""
+    fault: PieceworkError | None
+    """Why no new call starts, where that is not the run's budget."""
+    used: Usage | None
+    """What the run has used up so far, where it has a budget."""
+
+    async def attempt(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
+        """Run the call's function once, and give back its slot."""
+        ...
+
+    async def invoke(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
+        """Perform one call and say how it ended."""
+        ...
+
+
+class Attempts:
+    """What one run's calls under policies share."""
+
+    def __init__(
+        self, door: Door, loop: asyncio.AbstractEventLoop, *, caching: Caching | None, spending: Spending | None
+    ) -> None:
+        """Make them for the run of a door."""
+        self._door = door
+        self._loop = loop
+        self._caching = caching
+        self._spending = spending
+        door.used = None if spending is None else spending.used
+
+    async def perform(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
+        """Perform one call; only cancellation is raised."""
+        tries = partial(self._tries, call, kwargs, policy)
+        if policy.cache is None or self._caching is None:
+            outcome = await tries()
+        else:
+            outcome, known = await self._caching.through(call, kwargs, policy.cache, tries)
+            if known:
+                call.living().attempts = 0
+        handler = call.target.handler
+        if handler is not None and type(outcome) is Failed:
+            return await self._handled(call, kwargs, outcome, handler)
+        return outcome
+
+    async def _tries(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
+        """Try a call until it ends otherwise than by an exception that its policy has it tried again after."""
+        retries = 0
+        while True:
+            if self._door.fault is not None or (self._spending is not None and self._spending.spent):
+                return Paused((), stopped="budget")
+            outcome, wait = await self._try(call, kwargs, policy, retries)
+            if wait is None:
+                return outcome
+            assert type(outcome) is Failed
+            if self._door.emit is not None:
+                self._door.emit(AttemptFailed(call, outcome.error, wait))
+            await self._undisturbed(call, partial(asyncio.sleep, wait))
+            retries += 1
+            live = call.living()
+            live.attempts += 1
+            live.asked = 0
+
+    async def _try(
+        self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy, retries: int
+    ) -> tuple[Outcome, float | None]:
+        """Try a call once, under its limits; how it ended, and how long to wait for another attempt if there is one."""
+        live = call.living()
+        try:
+            shares = [limit.share(self._loop, kwargs) for limit in policy.limits or ()]
+        except Exception as error:
+            return Failed(PolicyFunctionError("estimate", node=call.target.name, error=error), call.attempts), None
+        await self._admit(call, shares)
+        live.shares, ending = tuple(shares), Ending()
+        self._tell_start(call, first=retries == 0)
+        try:
+            outcome = await self._timed(call, kwargs, policy)
+            used = self._count(call, policy, outcome)
+            wait, outcome = self._wait(call, policy, outcome, retries)
+            ending = _ending(outcome, used, wait)
+        finally:
+            for share in live.shares:  # None where the attempt was given up.
+                share.end(ending)
+            live.shares, call.slot = (), "none"
+        return outcome, wait
+
+    async def _admit(self, call: Call, shares: list[Share]) -> None:
+        """Wait for room under all limits at once: rates, then named limits, then the run's own slot."""
+        reserved: list[Share] = []
+        waiting, begun = shares, 0
+        beginning = shares[::-1]  # Rates last, so that they count from when the attempt really starts.
+        while True:
+            for share in waiting:
+                await self._undisturbed(call, share.take, held=reserved)
+                reserved.append(share)
+            await self._undisturbed(call, partial(take, call, self._door.limiter), held=reserved)
+            waiting = []
+            for share in beginning[begun:]:
+                if not share.begin():  # It was paused while another was waited for.
+                    waiting = [share]
+                    break
+                begun += 1
+            if not waiting:
+                return
+            reserved.remove(waiting[0])
+            if self._door.limiter is not None:
+                self._door.limiter.release()
+            call.slot = "none"
+
+    async def _undisturbed(
+        self, call: Call, wait: Callable[[], Awaitable[object]], *, held: Sequence[Share] = ()
+    ) -> None:
+        """Wait, also where somebody cancels a task of ours that an earlier call gave away.
+
+        Args:
+            call: What waits.
+            wait: Begins to wait.
+            held: What to give back where the call is really cancelled.
+        """
+        while True:
+            try:
+                await wait()
+            except asyncio.CancelledError:
+                if call.site.owner.closing:
+                    for share in held:
+                        share.end(Ending(failed=True))
+                    raise
+                await absorb()
+            else:
+                return
+
+    def _tell_start(self, call: Call, *, first: bool) -> None:
+        call.began = perf_counter()
+        if first and self._door.emit is not None:
+            self._door.emit(CallStarted(call))
+
+    async def _timed(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
+        """Run one attempt in the time that it has."""
+        run = partial(self._door.attempt, call, kwargs)
+        if policy.limits and self._door.limiter is None:  # Where the run has a limit, its lanes lend.
+            run = partial(lending, run, None)
+        if policy.timeout is None:
+            return await run()
+        live = call.living()
+        live.clock = deadline = Deadline(call, policy.timeout, self._loop)
+        try:
+            outcome = await run()
+        finally:
+            deadline.stop()
+            live.clock = None
+        if deadline.error is None or type(outcome) is not Failed:
+            return outcome
+        deadline.error.__cause__ = outcome.error.__cause__ or outcome.error
+        return Failed(deadline.error, outcome.attempts)
+
+    def _count(self, call: Call, policy: CallPolicy, outcome: Outcome) -> Usage | None:
+        """What an attempt has used up, where somebody counts it; the run's budget is charged."""
+        spending, live = self._spending, call.living()
+        wanted = spending is not None or any(isinstance(limit, RateLimit) for limit in policy.limits or ())
+        told, live.reported = live.reported, ()
+        if not told and wanted and type(outcome) is Done:
+            told = usage_reported(outcome.value)
+        if not told:
+            return None
+        used = Usage(sum(each.input_tokens for each in told), sum(each.output_tokens for each in told))
+        if spending is not None:
+            used = structs.replace(used, cost=self._cost(call, spending, told))
+            spending.take(used)
+            self._door.used = spending.used
+        live.used(used)
+        return used
+
+    def _cost(self, call: Call, spending: Spending, told: Sequence[Reported]) -> float:
+        """What that cost; where it cannot be told, the run ends with that when what goes on in it has ended."""
+        try:
+            return sum(map(spending.cost, told))
+        except UnknownPriceError as error:
+            self._door.fault = self._door.fault or error
+        except Exception as error:
+            self._door.fault = self._door.fault or PolicyFunctionError("prices", node=call.target.name, error=error)
+        return 0.0
+
+    def _wait(self, call: Call, policy: CallPolicy, outcome: Outcome, retries: int) -> tuple[float | None, Outcome]:
+        """Seconds to wait for another attempt, or None where there is none; and what this one came to."""
+        if type(outcome) is not Failed or not policy.retry:
+            return None, outcome
+        try:
+            chosen: RetryPolicy | None = choose(policy.retry, outcome.error)
+        except Exception as error:
+            return None, Failed(PolicyFunctionError("retry_on", node=call.target.name, error=error), call.attempts)
+        if chosen is None or retries + 1 >= chosen.max_attempts:
+            return None, outcome
+        return wait_before(chosen, retries, outcome.error, random.random), outcome
+
+    async def _handled(self, call: Call, kwargs: Mapping[str, object], outcome: Failed, handler: Handler) -> Outcome:
+        """What a call's error handler makes of its failure: a call of its own, beside the failed one."""
+        site = call.site
+        where = Site(site.owner, handler.target, site.frame, f"{site.name}:handler")
+        try:
+            arguments = handler.arguments(kwargs, outcome.error)
+        except Exception as error:
+            return Failed(PolicyFunctionError("error_handler", node=call.target.name, error=error), outcome.attempts)
+        handled = await self._door.invoke(Call(where, call.item, call.turn), arguments)
+        if type(handled) is not Failed:
+            return handled
+        if handled.error.__context__ is None and handled.error is not outcome.error:
+            handled.error.__context__ = outcome.error
+        return Failed(handled.error, outcome.attempts)
+
+
+def _ending(outcome: Outcome, used: Usage | None, wait: float | None) -> Ending:
+    """How an attempt ended, as its limits see it."""
+    tokens = None if used is None else used.tokens
+    if type(outcome) is not Failed:
+        return Ending(tokens=tokens)
+    refused = throttled(outcome.error)
+    asked = retry_after(outcome.error) if refused else None
+    return Ending(failed=True, throttled=refused, wait=(wait or 0.0) if asked is None else asked, tokens=tokens)
