@@ -1,7 +1,8 @@
 """Calls under a policy: cache, then limits, attempts, time and retries, then the error handler.
 
-The door comes here for a call whose target has a policy, on the loop alone, and is asked back for each attempt. Nothing
-here records a call.
+The door comes here for a call whose target has a policy, and is asked back for each attempt. A blocking function with a
+time limit, a cache or an error handler comes as an async stand-in; others bring their thread. Nothing here records a
+call.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from piecework.core.events import AttemptFailed, CallStarted, Event
 from piecework.core.limits import Limiter, lending, take
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from piecework.core.policy import CallPolicy, RetryPolicy
-from piecework.core.quota import Ending, RateLimit, Share
+from piecework.core.quota import Ending, Share
 from piecework.core.transient import retry_after, throttled
-from piecework.core.usage import Reported, Usage, usage_reported
+from piecework.core.usage import Reported, Usage, total, usage_reported
 from piecework.core.waiting import absorb
 from piecework.errors import PieceworkError, PolicyFunctionError, UnknownPriceError
 
@@ -44,6 +45,10 @@ class Door(Protocol):
     """Why no new call starts, where that is not the run's budget."""
     used: Usage | None
     """What the run has used up so far, where it has a budget."""
+
+    def lets_in(self, call: Call, limiter: Limiter) -> bool:
+        """Take a slot for the call if nothing has to be waited for."""
+        ...
 
     async def attempt(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
         """Run the call's function once, and give back its slot."""
@@ -69,10 +74,10 @@ class Attempts:
 
     async def perform(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
         """Perform one call; only cancellation is raised."""
-        tries = partial(self._tries, call, kwargs, policy)
         if policy.cache is None or self._caching is None:
-            outcome = await tries()
+            outcome = await self._tries(call, kwargs, policy)
         else:
+            tries = partial(self._tries, call, kwargs, policy)
             outcome, known = await self._caching.through(call, kwargs, policy.cache, tries)
             if known:
                 call.living().attempts = 0
@@ -93,7 +98,7 @@ class Attempts:
             assert type(outcome) is Failed
             if self._door.emit is not None:
                 self._door.emit(AttemptFailed(call, outcome.error, wait))
-            await self._undisturbed(call, partial(asyncio.sleep, wait))
+            await self._undisturbed(call, partial(self._sleep, call, wait))
             retries += 1
             live = call.living()
             live.attempts += 1
@@ -103,29 +108,43 @@ class Attempts:
         self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy, retries: int
     ) -> tuple[Outcome, float | None]:
         """Try a call once, under its limits; how it ended, and how long to wait for another attempt if there is one."""
-        live = call.living()
-        try:
-            shares = [limit.share(self._loop, kwargs) for limit in policy.limits or ()]
-        except Exception as error:
-            return Failed(PolicyFunctionError("estimate", node=call.target.name, error=error), call.attempts), None
-        await self._admit(call, shares)
-        live.shares, ending = tuple(shares), Ending()
+        door, limiter = self._door, self._door.limiter
+        shares: tuple[Share, ...] = ()
+        if policy.limits:
+            try:
+                shares = tuple([limit.share(self._loop, kwargs) for limit in policy.limits])
+            except Exception as error:
+                return Failed(PolicyFunctionError("estimate", node=call.target.name, error=error), call.attempts), None
+        if shares or (limiter is not None and not door.lets_in(call, limiter)):
+            await self._admit(call, shares)
         self._tell_start(call, first=retries == 0)
+        ending, wait = Ending(failed=True), None  # Cancelled, it says nothing of its limits.
         try:
-            outcome = await self._timed(call, kwargs, policy)
-            used = self._count(call, policy, outcome)
-            wait, outcome = self._wait(call, policy, outcome, retries)
-            ending = _ending(outcome, used, wait)
+            if shares or policy.timeout is not None:
+                outcome = await self._bounded(call, kwargs, policy, shares)
+            else:
+                outcome = await door.attempt(call, kwargs)
+            used = self._count(call, outcome, wanted=bool(shares))
+            if type(outcome) is Failed and policy.retry:
+                wait, outcome = self._wait(call, policy.retry, outcome, retries)
+            if shares:
+                ending = _ending(outcome, used, wait)
         finally:
-            for share in live.shares:  # None where the attempt was given up.
-                share.end(ending)
-            live.shares, call.slot = (), "none"
+            if shares:
+                self._give_back(call, ending)
+            call.slot = "none"
         return outcome, wait
 
-    async def _admit(self, call: Call, shares: list[Share]) -> None:
+    def _give_back(self, call: Call, ending: Ending) -> None:
+        live = call.living()
+        for share in live.shares:  # None where the attempt was given up, and goes on.
+            share.end(ending)
+        live.shares = ()
+
+    async def _admit(self, call: Call, shares: Sequence[Share]) -> None:
         """Wait for room under all limits at once: rates, then named limits, then the run's own slot."""
         reserved: list[Share] = []
-        waiting, begun = shares, 0
+        waiting, begun = list(shares), 0
         beginning = shares[::-1]  # Rates last, so that they count from when the attempt really starts.
         while True:
             for share in waiting:
@@ -167,19 +186,31 @@ class Attempts:
             else:
                 return
 
+    async def _sleep(self, call: Call, seconds: float) -> None:
+        """Wait, on the loop or on the thread of a blocking call."""
+        if not call.target.blocking:
+            await asyncio.sleep(seconds)
+            return
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, _set, over)
+        await over
+
     def _tell_start(self, call: Call, *, first: bool) -> None:
         call.began = perf_counter()
         if first and self._door.emit is not None:
             self._door.emit(CallStarted(call))
 
-    async def _timed(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
-        """Run one attempt in the time that it has."""
+    async def _bounded(
+        self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy, shares: tuple[Share, ...]
+    ) -> Outcome:
+        """Run one attempt with its shares and in the time that it has."""
+        live = call.living()
+        live.shares = shares
         run = partial(self._door.attempt, call, kwargs)
-        if policy.limits and self._door.limiter is None:  # Where the run has a limit, its lanes lend.
+        if shares and self._door.limiter is None and not call.target.blocking:  # Else its lane, or its thread, lends.
             run = partial(lending, run, None)
         if policy.timeout is None:
             return await run()
-        live = call.living()
         live.clock = deadline = Deadline(call, policy.timeout, self._loop)
         try:
             outcome = await run()
@@ -191,21 +222,22 @@ class Attempts:
         deadline.error.__cause__ = outcome.error.__cause__ or outcome.error
         return Failed(deadline.error, outcome.attempts)
 
-    def _count(self, call: Call, policy: CallPolicy, outcome: Outcome) -> Usage | None:
+    def _count(self, call: Call, outcome: Outcome, *, wanted: bool) -> Usage | None:
         """What an attempt has used up, where somebody counts it; the run's budget is charged."""
-        spending, live = self._spending, call.living()
-        wanted = spending is not None or any(isinstance(limit, RateLimit) for limit in policy.limits or ())
-        told, live.reported = live.reported, ()
-        if not told and wanted and type(outcome) is Done:
+        spending, live = self._spending, call.live
+        told: Sequence[Reported] = ()
+        if live is not None and live.reported:
+            told, live.reported = live.reported, ()
+        elif type(outcome) is Done and (wanted or spending is not None):
             told = usage_reported(outcome.value)
         if not told:
             return None
-        used = Usage(sum(each.input_tokens for each in told), sum(each.output_tokens for each in told))
+        used = total(told)
         if spending is not None:
             used = structs.replace(used, cost=self._cost(call, spending, told))
             spending.take(used)
             self._door.used = spending.used
-        live.used(used)
+        call.living().used(used)
         return used
 
     def _cost(self, call: Call, spending: Spending, told: Sequence[Reported]) -> float:
@@ -218,12 +250,12 @@ class Attempts:
             self._door.fault = self._door.fault or PolicyFunctionError("prices", node=call.target.name, error=error)
         return 0.0
 
-    def _wait(self, call: Call, policy: CallPolicy, outcome: Outcome, retries: int) -> tuple[float | None, Outcome]:
+    def _wait(
+        self, call: Call, retry: Sequence[RetryPolicy], outcome: Failed, retries: int
+    ) -> tuple[float | None, Failed]:
         """Seconds to wait for another attempt, or None where there is none; and what this one came to."""
-        if type(outcome) is not Failed or not policy.retry:
-            return None, outcome
         try:
-            chosen: RetryPolicy | None = choose(policy.retry, outcome.error)
+            chosen = choose(retry, outcome.error)
         except Exception as error:
             return None, Failed(PolicyFunctionError("retry_on", node=call.target.name, error=error), call.attempts)
         if chosen is None or retries + 1 >= chosen.max_attempts:
@@ -244,6 +276,11 @@ class Attempts:
         if handled.error.__context__ is None and handled.error is not outcome.error:
             handled.error.__context__ = outcome.error
         return Failed(handled.error, outcome.attempts)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _ending(outcome: Outcome, used: Usage | None, wait: float | None) -> Ending:

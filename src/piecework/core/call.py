@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from piecework.core.policy import CallPolicy
 from piecework.core.quota import Share
-from piecework.core.usage import Reported, Usage
+from piecework.core.usage import Reported, Usage, total
 
 __all__ = ("Call", "Children", "Clock", "Handler", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
 
@@ -240,6 +240,13 @@ class Live(Struct, eq=False):
 
     thread: object = None
     """Names the thread that an async stand-in runs its blocking function on, while it does."""
+
+    def all_used(self) -> Usage | None:
+        """What it has used up, with what nobody counted for a budget or a limit."""
+        if self.reported:
+            self.used(total(self.reported))
+            self.reported = ()
+        return self.usage
 
     def used(self, usage: Usage) -> None:
         """Take in what was used up."""

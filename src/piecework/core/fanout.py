@@ -244,12 +244,11 @@ class Fan(Group):
         return Site(self, target, frame, action.name, shared)
 
     def _make_pool(self) -> Pool | ThreadPool:
-        width = self._width()
+        width, limits = self._width(), self._limits or ()
         if self._site is not None and self._site.target.blocking:
-            return ThreadPool(
-                self, self, width=width or self.run.policy.max_threads, context=self.context, on_empty=self._emptied
-            )
-        return Pool(self, self, width=width, context=self.context, on_empty=self._emptied, limits=self._limits or ())
+            most = width or self.run.policy.max_threads
+            return ThreadPool(self, self, width=most, context=self.context, on_empty=self._emptied, limits=limits)
+        return Pool(self, self, width=width, context=self.context, on_empty=self._emptied, limits=limits)
 
     def _broken(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):  # The run was not cancelled, so its caller must not see that.

@@ -68,7 +68,7 @@ class Door:
             outcome = await self.attempts().perform(call, kwargs, policy)
         else:
             limiter = self.limiter
-            if limiter is not None and not self._lets_in(call, limiter):
+            if limiter is not None and not self.lets_in(call, limiter):
                 await self._admit(call, limiter)
             if not self._silent:
                 self._tell_start(call)
@@ -130,7 +130,7 @@ class Door:
             limiter.release()
         call.slot = "none"
 
-    def _lets_in(self, call: Call, limiter: Limiter) -> bool:
+    def lets_in(self, call: Call, limiter: Limiter) -> bool:
         """Take a slot for the call if nothing has to be waited for."""
         if not limiter.try_acquire():
             return False

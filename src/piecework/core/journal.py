@@ -206,7 +206,7 @@ class Journal:
             The outcome, or `Failed` with a `CodecError` when its value cannot be kept.
         """
         live = call.live
-        attempts, usage = (1, None) if live is None else (live.attempts, live.usage)
+        attempts, usage = (1, None) if live is None else (live.attempts, live.all_used())
         value: bytes | None = None
         status: Status = "done"
         target = call.site.target
@@ -235,7 +235,7 @@ class Journal:
         """Take down that a blocking call was abandoned."""
         if self.keeps:
             took, ended = int((perf_counter() - call.began) * 1_000_000), int(time() * 1000)
-            usage = None if call.live is None else call.live.usage
+            usage = None if call.live is None else call.live.all_used()
             told = (call.attempts, call.inputs, ended, took, call.given)
             self.write(Fact("call", call.address, "cancelled", None, *told, usage=usage))
 

@@ -1,7 +1,7 @@
 """Targets as one run calls them: with the runner's policies where they have none of their own, and where they run.
 
-Scopes and fan-outs ask for every target that is not plain. A blocking function under a policy gets an async stand-in
-that runs it on a thread, so that the door waits for limits, retries and time on the loop alone.
+Scopes and fan-outs ask for every target that is not plain. A blocking function that is not only called, but watched
+beside or answered otherwise, gets an async stand-in that runs it on a thread.
 """
 
 from __future__ import annotations
@@ -68,9 +68,12 @@ class Placing:
         policy = structs.replace(policy, limits=(*_in_order(policy.limits or ()), *own))
         if handler is not None:
             handler = structs.replace(handler, target=self._on_loop(self._located(handler.target)))
-        plain = target.policy is None and self._defaults is None
+        if target.policy is None and self._defaults is None:
+            return self._located(target)
         placed = self._located(target)
-        return placed if plain else structs.replace(self._on_loop(placed), policy=policy, handler=handler)
+        # Only these have the loop wait beside the function while it runs, or call something that may be async.
+        beside = policy.timeout is not None or policy.cache is not None or handler is not None
+        return structs.replace(self._on_loop(placed) if beside else placed, policy=policy, handler=handler)
 
     def _located(self, target: Target) -> Target:
         return target if self._executor.here else self._executor.place(target)

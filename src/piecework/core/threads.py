@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sized
+from collections.abc import Callable, Coroutine, Sequence, Sized
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 from piecework.core.current import CURRENT
 from piecework.core.lanes import Group, Source, Work
+from piecework.core.quota import AnyLimit
 from piecework.core.waiting import see_out
 
 __all__ = ("Signal", "ThreadPool", "drive")
@@ -52,6 +53,7 @@ class ThreadPool:
         width: int,
         context: Context,
         on_empty: Callable[[], None] | None = None,
+        limits: Sequence[AnyLimit] = (),
     ) -> None:
         """Make a group's pool of at most `width` threads over a source; arguments as for `Pool`."""
         self.size = 0
@@ -59,6 +61,7 @@ class ThreadPool:
         self._group = group
         self._source = source
         self._width = width
+        self._limits = limits
         self._run = group.run
         self.journal = group.run.door.journal
         """Takes down what its pieces come to."""
@@ -224,6 +227,10 @@ class ThreadPool:
         limiter = self._run.door.limiter
         if limiter is not None and limiter.free <= 0:
             limiter.when_free(self._watch)  # More threads would only wait for slots.
+            return
+        full = next((limit for limit in self._limits if limit.free <= 0), None)
+        if full is not None:
+            full.when_free(self._run.loop, self._watch)  # Or for shares.
             return
         if self.journal.crowded:
             self.journal.when_room(self._watch)  # Or for the writer.

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from msgspec import Struct
 
-__all__ = ("Reported", "Usage", "usage_reported")
+__all__ = ("Reported", "Usage", "total", "usage_reported")
 
 _DEEPEST: Final = 3
 """How far into lists, tuples and dicts messages are looked for."""
@@ -67,6 +67,12 @@ class Reported(Struct, frozen=True, gc=False):
 
     output_tokens: int
     """Tokens written."""
+
+
+def total(told: Iterable[Reported]) -> Usage:
+    """Several reports together; what they cost is not known yet."""
+    reports = tuple(told)
+    return Usage(sum(each.input_tokens for each in reports), sum(each.output_tokens for each in reports))
 
 
 def usage_reported(value: object) -> list[Reported]:
