@@ -49,7 +49,7 @@ def test_an_example_is_listed_with_what_it_prints(tmp_path: Path, example: Path)
 def test_the_table_of_modules_is_that_of_the_code() -> None:
     package = REPOSITORY / "src" / "piecework"
     listed = re.findall(
-        r"^\| `((?:core|dataflow|stores|executors)/\w+\.py|\w+\.py)` \|", DESIGN.read_text("utf-8"), re.M
+        r"^\| `((?:core|dataflow|stores|executors)/(?:\w+/)*\w+\.py|\w+\.py)` \|", DESIGN.read_text("utf-8"), re.M
     )
     assert len(listed) == len(set(listed))
     files = {path.relative_to(package).as_posix() for path in python_files(package)}

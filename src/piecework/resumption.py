@@ -317,7 +317,7 @@ async def fork_run(
         store.give_up(claim)
         raise
     claim = Claim(claim.run_id, claim.epoch, len(kept))
-    opened = Opened(claim=claim, recall=recall, keeps_outputs=not whole, used=_used(kept))
+    opened = Opened(claim=claim, recall=recall, keeps_outputs=not whole, used=_used(kept), anew=frozenset(rerun))
     return Found(start=start, plan=plan, opened=opened, inputs=inputs)
 
 

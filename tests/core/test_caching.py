@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from piecework.core import caching as module
+from piecework.core import flight as module
 from piecework.core.caching import Caching
 from piecework.core.codec import Codec
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
 from piecework.core.policy import CachePolicy
-from piecework.errors import CacheKeyError, CodecError, PolicyFunctionError, StoreError
+from piecework.errors import CacheKeyError, CodecError, PolicyFunctionError
 from tests.core.cached import KEPT, Gate, Store, answer, call, never, returns, start, turns
 from tests.core.harness import within
 
@@ -193,12 +193,15 @@ async def test_who_waited_for_what_it_cannot_read_makes_it_itself() -> None:
     ]
 
 
-async def test_a_cache_that_cannot_be_read_fails_the_call_before_it_is_performed() -> None:
-    store = Store()
+async def test_a_call_is_made_as_ever_where_the_cache_cannot_be_read() -> None:
+    store, gate = Store(), Gate()
     store.broken = True
-    error = await failure(answer(Caching(store, Codec()), never))
-    assert isinstance(error, StoreError)
-    assert error.__notes__ == ["The cache was asked for what node 'n' made."]
+    first = start(answer(Caching(store, Codec()), gate))
+    with pytest.warns(RuntimeWarning, match="what node 'n' has in its cache cannot be read, and is made again"):
+        await turns()
+    store.broken = False
+    gate.ends.set_result(Done(1))
+    assert await within(first) == (Done(1), False)
 
 
 async def test_what_was_made_is_not_lost_where_the_cache_cannot_be_written() -> None:

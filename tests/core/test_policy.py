@@ -88,10 +88,15 @@ def test_times_are_seconds_or_timedeltas() -> None:
     assert in_seconds(None) is None
 
 
-@pytest.mark.parametrize("ttl", [0, -1, math.nan, timedelta(0)])
-def test_a_cache_policy_that_keeps_nothing_is_refused(ttl: Any) -> None:
-    with pytest.raises(ValueError, match=r"ttl=.* must be a number of seconds above 0, or None"):
+@pytest.mark.parametrize("ttl", [-1, math.nan, timedelta(seconds=-1)])
+def test_a_time_below_nothing_is_refused(ttl: Any) -> None:
+    with pytest.raises(ValueError, match=r"ttl=.* must be a number of seconds, 0 or more, or None"):
         CachePolicy(ttl=ttl)
+
+
+@pytest.mark.parametrize("ttl", [0, timedelta(0)])
+def test_a_cache_policy_without_time_keeps_nothing(ttl: Any) -> None:
+    assert not CachePolicy(ttl=ttl).keeps
 
 
 def test_a_cache_policy_keeps_for_good_by_default() -> None:

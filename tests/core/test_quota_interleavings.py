@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Literal, TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,13 @@ from piecework.core.quota import AnyLimit, Ending, Share
 from piecework.core.quota.concurrency import Limit, private_limit
 from piecework.core.quota.rate import RateLimit
 from piecework.testing.clock import VirtualClock
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests read windows to the moment."""
+    monkeypatch.setattr("piecework.core.quota.rate.ON_THE_WAY", 0.0)
+
 
 NUMBERS = count()
 PLACES = (2, 3)

@@ -19,6 +19,13 @@ from piecework.core.quota.window import Window
 from piecework.errors import LimitConflictError
 from piecework.testing.clock import VirtualClock
 
+
+@pytest.fixture(autouse=True)
+def nothing_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests read windows to the moment."""
+    monkeypatch.setattr("piecework.core.quota.rate.ON_THE_WAY", 0.0)
+
+
 NUMBERS = count()
 DONE = Ending()
 REFUSED = Ending(failed=True, throttled=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piecework.core import caching as module
+from piecework.core import flight as module
 from piecework.core.caching import Caching
 from piecework.core.codec import Codec
 from piecework.core.outcome import Done, Failed, Outcome, Paused, Question
@@ -111,14 +111,14 @@ async def test_who_comes_just_when_the_garbage_collector_closes_who_performs_doe
     first = start(answer(Caching(store, Codec()), gate))
     await turns()
     (flight,) = module._FLIGHTS.values()
-    waiter = module._Waiter
+    waiter = module.Waiter
 
     def collecting(loop: asyncio.AbstractEventLoop) -> object:
         monkeypatch.undo()
         flight.land(None)  # An allocation is when garbage is collected.
         return waiter(loop)
 
-    monkeypatch.setattr(module, "_Waiter", collecting)
+    monkeypatch.setattr(module, "Waiter", collecting)
     assert await within(answer(Caching(store, Codec()), returns(2))) == (Done(2), False)
     gate.ends.set_result(Done(1))
     assert await within(first) == (Done(1), False)
@@ -226,11 +226,8 @@ def test_who_performs_on_a_loop_that_is_gone_lets_others_perform() -> None:
         await turns()
 
     async def main() -> None:
-        second = start(answer(Caching(store, Codec()), returns(2)))
-        await turns()
-        assert not second.done()
+        assert await within(answer(Caching(store, Codec()), returns(2))) == (Done(2), False)
         discard(abandoned)
-        assert await within(second) == (Done(2), False)
 
     gone.run_until_complete(begin())
     gone.close()

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, message_to_dict
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, LLMResult
+from msgspec import structs
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseUsage
 
-from piecework.core.usage import Reported, Usage, usage_reported
+from piecework.core import usage as module
+from piecework.core.usage import Reported, Usage
 from tests.provider import script
 from tests.provider.clients import CLIENTS, Client, Section, chat
 from tests.provider.script import Structured, Text
@@ -49,6 +51,11 @@ def usage(read: int, written: int) -> UsageMetadata:
 
 def message(read: int = 20, written: int = 3, model: str = "a-model") -> AIMessage:
     return AIMessage("Hello.", usage_metadata=usage(read, written), response_metadata={"model_name": model})
+
+
+def usage_reported(value: object) -> list[Reported]:
+    """What is reported, by whatever answer."""
+    return [structs.replace(each, id="") for each in module.usage_reported(value)]
 
 
 HELLO = Reported("a-model", 20, 3)

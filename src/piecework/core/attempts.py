@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -19,19 +20,23 @@ from msgspec import structs
 from piecework.core.backoff import choose, wait_before
 from piecework.core.budget import Spending
 from piecework.core.caching import Caching
-from piecework.core.call import Call, Handler, Site
+from piecework.core.call import Call, Handler, Shared, Site
 from piecework.core.deadline import Deadline
 from piecework.core.events import AttemptFailed, CallStarted, Event
 from piecework.core.limits import Limiter, lending, take
 from piecework.core.outcome import Done, Failed, Outcome, Paused
 from piecework.core.policy import CallPolicy, RetryPolicy
 from piecework.core.quota import Ending, Share
+from piecework.core.recorded import node_path, places
 from piecework.core.transient import retry_after, throttled
 from piecework.core.usage import Reported, Usage, total, usage_reported
 from piecework.core.waiting import absorb
 from piecework.errors import PieceworkError, PolicyFunctionError, UnknownPriceError
 
 __all__ = ("Attempts", "Door")
+
+STOPPED = Paused((), stopped="budget")
+"""What a call comes to that is not started since the run's budget is spent."""
 
 
 class Door(Protocol):
@@ -45,6 +50,10 @@ class Door(Protocol):
     """Why no new call starts, where that is not the run's budget."""
     used: Usage | None
     """What the run has used up so far, where it has a budget."""
+
+    def take_down(self, call: Call, outcome: Failed) -> None:
+        """Record that a call failed which is not over yet."""
+        ...
 
     def lets_in(self, call: Call, limiter: Limiter) -> bool:
         """Take a slot for the call if nothing has to be waited for."""
@@ -63,22 +72,39 @@ class Attempts:
     """What one run's calls under policies share."""
 
     def __init__(
-        self, door: Door, loop: asyncio.AbstractEventLoop, *, caching: Caching | None, spending: Spending | None
+        self,
+        door: Door,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        caching: Caching | None,
+        spending: Spending | None,
+        anew: frozenset[str],
     ) -> None:
-        """Make them for the run of a door."""
+        """Make them for the run of a door.
+
+        Args:
+            door: Takes each attempt.
+            loop: The run's.
+            caching: The run's cache.
+            spending: How much of the run's budget is gone.
+            anew: The paths of nodes whose kept values do not count.
+        """
         self._door = door
         self._loop = loop
         self._caching = caching
         self._spending = spending
-        door.used = None if spending is None else spending.used
+        self._anew = anew
+        self._counted: set[str] = set()
+        """The ids of messages whose usage was counted; a message may be returned again and again."""
 
     async def perform(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
         """Perform one call; only cancellation is raised."""
-        if policy.cache is None or self._caching is None:
+        if policy.cache is None or self._caching is None or not policy.cache.keeps:
             outcome = await self._tries(call, kwargs, policy)
         else:
             tries = partial(self._tries, call, kwargs, policy)
-            outcome, known = await self._caching.through(call, kwargs, policy.cache, tries)
+            anew = bool(self._anew) and any(path in self._anew for path in places(node_path(call.address)))
+            outcome, known = await self._caching.through(call, kwargs, policy.cache, tries, anew=anew)
             if known:
                 call.living().attempts = 0
         handler = call.target.handler
@@ -90,10 +116,11 @@ class Attempts:
         """Try a call until it ends otherwise than by an exception that its policy has it tried again after."""
         retries = 0
         while True:
-            if self._door.fault is not None or (self._spending is not None and self._spending.spent):
-                return Paused((), stopped="budget")
+            if self._spent():
+                return STOPPED
             outcome, wait = await self._try(call, kwargs, policy, retries)
-            if wait is None:
+            if wait is None or call.site.owner.closing:
+                await self._calm(call)
                 return outcome
             assert type(outcome) is Failed
             if self._door.emit is not None:
@@ -117,6 +144,9 @@ class Attempts:
                 return Failed(PolicyFunctionError("estimate", node=call.target.name, error=error), call.attempts), None
         if shares or (limiter is not None and not door.lets_in(call, limiter)):
             await self._admit(call, shares)
+            if self._spent():  # While it waited.
+                self._leave(call, shares)
+                return STOPPED, None
         self._tell_start(call, first=retries == 0)
         ending, wait = Ending(failed=True), None  # Cancelled, it says nothing of its limits.
         try:
@@ -124,7 +154,7 @@ class Attempts:
                 outcome = await self._bounded(call, kwargs, policy, shares)
             else:
                 outcome = await door.attempt(call, kwargs)
-            used = self._count(call, outcome, wanted=bool(shares))
+            used = self._count(call, kwargs, outcome, wanted=bool(shares))
             if type(outcome) is Failed and policy.retry:
                 wait, outcome = self._wait(call, policy.retry, outcome, retries)
             if shares:
@@ -134,6 +164,26 @@ class Attempts:
                 self._give_back(call, ending)
             call.slot = "none"
         return outcome, wait
+
+    def _spent(self) -> bool:
+        """Whether no call is to start any more."""
+        return self._door.fault is not None or (self._spending is not None and self._spending.spent)
+
+    def _leave(self, call: Call, shares: Sequence[Share]) -> None:
+        """Give back what was taken for an attempt that will not be."""
+        for share in shares:
+            share.end(Ending(failed=True))
+        if call.slot == "held" and self._door.limiter is not None:
+            self._door.limiter.release()
+        call.slot = "none"
+
+    async def _calm(self, call: Call) -> None:
+        """See that a task which its function has cancelled itself does not wait for something in vain."""
+        if call.target.blocking or call.site.owner.closing:
+            return
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await absorb()
 
     def _give_back(self, call: Call, ending: Ending) -> None:
         live = call.living()
@@ -222,14 +272,14 @@ class Attempts:
         deadline.error.__cause__ = outcome.error.__cause__ or outcome.error
         return Failed(deadline.error, outcome.attempts)
 
-    def _count(self, call: Call, outcome: Outcome, *, wanted: bool) -> Usage | None:
+    def _count(self, call: Call, kwargs: Mapping[str, object], outcome: Outcome, *, wanted: bool) -> Usage | None:
         """What an attempt has used up, where somebody counts it; the run's budget is charged."""
         spending, live = self._spending, call.live
         told: Sequence[Reported] = ()
         if live is not None and live.reported:
             told, live.reported = live.reported, ()
         elif type(outcome) is Done and (wanted or spending is not None):
-            told = usage_reported(outcome.value)
+            told = self._of_its_own(usage_reported(outcome.value), kwargs)
         if not told:
             return None
         used = total(told)
@@ -239,6 +289,15 @@ class Attempts:
             self._door.used = spending.used
         call.living().used(used)
         return used
+
+    def _of_its_own(self, told: Sequence[Reported], kwargs: Mapping[str, object]) -> Sequence[Reported]:
+        """Reports of messages that the call did not only pass on: it was given them, or they were counted before."""
+        if not any(each.id for each in told):
+            return told
+        given = {each.id for each in usage_reported(kwargs)}
+        new = [each for each in told if not each.id or (each.id not in given and each.id not in self._counted)]
+        self._counted.update(each.id for each in new)
+        return new
 
     def _cost(self, call: Call, spending: Spending, told: Sequence[Reported]) -> float:
         """What that cost; where it cannot be told, the run ends with that when what goes on in it has ended."""
@@ -265,7 +324,9 @@ class Attempts:
     async def _handled(self, call: Call, kwargs: Mapping[str, object], outcome: Failed, handler: Handler) -> Outcome:
         """What a call's error handler makes of its failure: a call of its own, beside the failed one."""
         site = call.site
-        where = Site(site.owner, handler.target, site.frame, f"{site.name}:handler")
+        self._door.take_down(call, outcome)
+        # What it asks is the same question though the exception's text may be another next time.
+        where = Site(site.owner, handler.target, site.frame, f"{site.name}:handler", Shared(handler.apart, b""))
         try:
             arguments = handler.arguments(kwargs, outcome.error)
         except Exception as error:
@@ -273,8 +334,9 @@ class Attempts:
         handled = await self._door.invoke(Call(where, call.item, call.turn), arguments)
         if type(handled) is not Failed:
             return handled
-        if handled.error.__context__ is None and handled.error is not outcome.error:
-            handled.error.__context__ = outcome.error
+        with suppress(Exception):  # An exception may refuse attributes.
+            if handled.error.__context__ is None and handled.error is not outcome.error:
+                handled.error.__context__ = outcome.error
         return Failed(handled.error, outcome.attempts)
 
 

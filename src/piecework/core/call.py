@@ -68,6 +68,9 @@ class Handler(Struct, frozen=True, eq=False):
     arguments: Callable[[Mapping[str, object], BaseException], Mapping[str, object]]
     """Makes its arguments out of those of the failed call and the exception. Pure, and called in place."""
 
+    apart: frozenset[str] = frozenset()
+    """The names of arguments that one call of it is not told from another by: an exception's text may differ."""
+
 
 class Children(Protocol):
     """The calls that a running call started."""
@@ -109,6 +112,11 @@ class Owner(Protocol):
     @property
     def run(self) -> object:
         """The services of the run that it is a part of."""
+        ...
+
+    @property
+    def calling(self) -> Call | None:
+        """The running call that it is a part of, where one started it."""
         ...
 
     def tainted(self) -> None:
@@ -223,6 +231,9 @@ class Live(Struct, eq=False):
     asked: int = 0
     """How many questions it has asked; numbers their ids."""
 
+    asks: bool = False
+    """Whether it, or a call that it started, has asked something."""
+
     children: Children | None = None
     """The calls it started itself; made with the first of them."""
 
@@ -233,7 +244,7 @@ class Live(Struct, eq=False):
     """What the running attempt's time is limited by."""
 
     usage: Usage | None = None
-    """What it has used up, as far as that was reported."""
+    """What it has used up and is not on record yet, as far as that was reported."""
 
     reported: Sequence[Reported] = ()
     """What the running attempt has said that it uses up."""
@@ -241,12 +252,13 @@ class Live(Struct, eq=False):
     thread: object = None
     """Names the thread that an async stand-in runs its blocking function on, while it does."""
 
-    def all_used(self) -> Usage | None:
-        """What it has used up, with what nobody counted for a budget or a limit."""
+    def take_usage(self) -> Usage | None:
+        """What it has used up since this was last asked, with what nobody counted for a budget or a limit."""
         if self.reported:
             self.used(total(self.reported))
             self.reported = ()
-        return self.usage
+        usage, self.usage = self.usage, None
+        return usage
 
     def used(self, usage: Usage) -> None:
         """Take in what was used up."""

@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 from typing import cast
 
 from piecework.core.call import Call, Owner, Target
-from piecework.core.current import current_call, outside, variables
+from piecework.core.current import current_call, given_up, outside, variables
 from piecework.core.handle import Handle
 from piecework.core.lanes import Group
 from piecework.core.outcome import Done, Outcome
@@ -21,7 +21,7 @@ from piecework.core.plan import Action, Nest, Plan, Start
 from piecework.core.run import Run
 from piecework.core.scheduler import Line, Scope
 from piecework.core.waiting import absorb, see_out
-from piecework.errors import InternalError
+from piecework.errors import InternalError, OutsideRunError
 
 __all__ = ("ChildScope", "current_run", "start", "start_plan")
 
@@ -48,6 +48,11 @@ class ChildScope(Scope):
         self._joined: asyncio.Future[None] | None = None
         self._waiters: list[asyncio.Future[BaseException | None]] = []
         self._unseen: BaseException | None = None
+
+    @property
+    def calling(self) -> Call | None:
+        """The call that started them."""
+        return self.call
 
     def add(self, make: Callable[[Handle], Start | Nest]) -> Handle:
         """Start a child at once; from the loop or from the call's thread."""
@@ -84,7 +89,7 @@ class ChildScope(Scope):
 
     def stop(self) -> None:
         """Cancel all children."""
-        self.ending = True
+        super().stop()
         self._wake_closer()
         if self._closer is None:
             self._closer = self.run.loop.create_task(self._close())
@@ -244,6 +249,10 @@ def _children() -> tuple[ChildScope, int]:
     call = current_call()
     if call is None:
         raise InternalError("a call was started outside of any running call.")
+    if given_up(call):
+        raise OutsideRunError(
+            f"this attempt of node {call.target.name!r} took too long and was given up: it can start nothing more."
+        )
     live = call.living()
     if live.children is None:
         live.children = ChildScope(call)

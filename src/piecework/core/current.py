@@ -6,12 +6,13 @@ ask of the engine starts from here.
 
 from __future__ import annotations
 
+import threading
 from contextvars import Context, ContextVar, copy_context
 from gc import get_referents
 
 from piecework.core.call import Call
 
-__all__ = ("CURRENT", "current_call", "outside", "variables")
+__all__ = ("CURRENT", "current_call", "given_up", "outside", "own_thread", "variables")
 
 variables = get_referents
 """The variables of a context, as a list of the one immutable mapping that copies of the context share.
@@ -26,6 +27,21 @@ CURRENT: ContextVar[Call | None] = ContextVar("piecework_call", default=None)
 def current_call() -> Call | None:
     """The call that this code runs in, or None outside of any."""
     return CURRENT.get()
+
+
+def given_up(call: Call) -> bool:
+    """Whether this is the thread of an attempt that was given up, whose call has ended or is in another attempt."""
+    own: object = getattr(_thread, "work", None)
+    return own is not None and getattr(own, "call", None) is call and (call.live is None or call.live.thread is not own)
+
+
+def own_thread(work: object) -> None:
+    """This thread is all that work's from now on; None says that it is anybody's."""
+    _thread.work = work
+
+
+_thread = threading.local()
+"""What an async stand-in runs on the thread."""
 
 
 def outside(context: Context | None = None) -> Context:

@@ -54,7 +54,8 @@ class Deadline:
 
     def _look(self) -> None:
         """Cancel the attempt if its time is over, else look again when it would be."""
-        now, node = self._loop.time(), self._call.target.name
+        # Loops call a little early, by up to their clock's resolution.
+        now, node = max(self._loop.time(), self._timer.when()), self._call.target.name
         if self._most is not None and now >= self._began + self._most:
             self.error = NodeTimeoutError(node=node, seconds=self._most)
         elif self._idle is not None and now >= self._last + self._idle:

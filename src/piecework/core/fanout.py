@@ -61,7 +61,7 @@ class Fan(Group):
         self._questions: list[Question] = []
         self._sink = action.sink
         self._keys: set[str | int] = set()
-        self._stopped = ""
+        self._reason = ""
         self._site = self._placed_site(frame, shared)
         policy = None if self._site is None else self._site.target.policy
         self._limits = None if policy is None else policy.limits or ()
@@ -151,10 +151,10 @@ class Fan(Group):
         """The last lane is gone: if the items are too, this is the end."""
         if not self._exhausted or self.ending:
             return
-        if self._questions or self._stopped:
+        if self._questions or self._reason:
             missing = 0 if self._sink is not None else (self._action.size or 0) - len(self._results)
-            self._results.extend([Paused((), stopped=self._stopped)] * missing)
-            self.finish(Paused(tuple(self._questions), self._results, self._stopped))
+            self._results.extend([Paused((), stopped=self._reason)] * missing)
+            self.finish(Paused(tuple(self._questions), self._results, self._reason))
         elif self._dropped:
             self.finish(Done([value for value in self._results if value is not _DROPPED]))
         else:
@@ -182,7 +182,7 @@ class Fan(Group):
         if isinstance(outcome, Paused):
             self._questions.extend(outcome.questions)
             if outcome.stopped:  # No other will start.
-                self._stopped, self._exhausted, self._gated = outcome.stopped, True, True
+                self._reason, self._exhausted, self._gated = outcome.stopped, True, True
             if self._sink is not None:
                 self._sink.put(index, outcome)
             else:

@@ -13,6 +13,7 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from piecework.core.call import Call
+from piecework.core.current import given_up
 from piecework.core.interrupts import Interruption
 from piecework.core.limits import lend, take
 from piecework.core.outcome import Done, Failed, Outcome
@@ -72,6 +73,11 @@ class Handle(asyncio.Future[Any]):
     def run(self) -> Run:
         """The services of the run that it is a part of."""
         return self.scope.run
+
+    @property
+    def calling(self) -> Call | None:
+        """The call that started the child."""
+        return self.scope.call
 
     def tainted(self) -> None:
         """The running task's context was changed by the child; it must run no other call."""
@@ -196,7 +202,7 @@ class Handle(asyncio.Future[Any]):
 
 def wait_lending(call: Call, run: Run, arrived: threading.Event) -> None:
     """Wait on a thread of a running call; a blocking call lends its slot meanwhile."""
-    if not _on_own_thread(call):
+    if not _on_own_thread(call) or given_up(call):
         arrived.wait()
         return
     limiter, thread = run.door.limiter, call.living().thread

@@ -63,6 +63,10 @@ def interrupt(value: object) -> Answer:
         )
     live = call.living()
     live.asked += 1
+    around: Call | None = call
+    while around is not None:
+        around.living().asks = True
+        around = around.site.owner.calling
     question = Question(f"{call.address}?{live.asked}", value)
     answer = cast("_Answers", call.site.owner.run).answer(call, question)
     if answer is not None:

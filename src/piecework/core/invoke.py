@@ -77,7 +77,7 @@ class Door:
             return outcome
         outcome = self._record(call, outcome)
         if journal.waits:
-            await journal.settled()
+            await self._settle(call)
         return outcome
 
     async def attempt(self, call: Call, kwargs: Mapping[str, object]) -> Outcome:
@@ -119,6 +119,24 @@ class Door:
         if changes and variables(copy_context())[0] is not variables(context)[0]:
             call.site.owner.tainted()
         return outcome
+
+    async def _settle(self, call: Call) -> None:
+        """Wait until what was recorded is in the store."""
+        while True:
+            try:
+                await self.journal.settled()
+            except asyncio.CancelledError:
+                if call.site.owner.closing:
+                    raise
+                await absorb()  # A function cancelled its own task.
+            else:
+                return
+
+    def take_down(self, call: Call, outcome: Failed) -> None:
+        """Record that a call failed which is not over yet, since its error handler is asked."""
+        note_place(call, outcome)
+        if self.journal.keeps:
+            self.journal.record(call, outcome)
 
     def _tell_start(self, call: Call) -> None:
         call.began = perf_counter()
@@ -205,8 +223,6 @@ class Door:
             call.live.children = None
         if cancelled and call.site.owner.closing:
             raise error
-        if isinstance(error, asyncio.CancelledError):
-            return Failed(_self_cancelled(call, error), call.attempts)
         return _raised(call, error)
 
 
@@ -222,6 +238,8 @@ async def _chunks_in_time(call: Call, kwargs: Mapping[str, object]) -> list[obje
 
 def _raised(call: Call, error: BaseException) -> Outcome:
     """What a call came to that raised."""
+    if isinstance(error, asyncio.CancelledError):
+        return Failed(_self_cancelled(call, error), call.attempts)
     return paused_by(error) or Failed(error, call.attempts)
 
 
@@ -249,9 +267,9 @@ def _self_cancelled(call: Call, cause: asyncio.CancelledError) -> NodeCancelledE
 
 def note_place(call: Call, outcome: Failed) -> None:
     """Write on the exception where it happened; one that many items share names the first few places."""
-    notes: list[str] = getattr(outcome.error, "__notes__", [])
     item = "" if call.item is None else f", item {call.item}"
     note = f"in node '{call.target.name}'{item}, attempt {call.attempts} ({call.address})"
-    if len(notes) < MOST_NOTES and note not in notes:
-        with suppress(Exception):  # An exception may refuse attributes; it is raised all the same.
+    with suppress(Exception):  # An exception may refuse attributes; it is raised all the same.
+        notes: list[str] = getattr(outcome.error, "__notes__", [])
+        if len(notes) < MOST_NOTES and note not in notes:
             outcome.error.add_note(note)

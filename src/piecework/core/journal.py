@@ -71,6 +71,9 @@ class Opened(Struct, frozen=True, kw_only=True):
     used: Usage = Usage()
     """What is on record as used up."""
 
+    anew: frozenset[str] = frozenset()
+    """The paths of nodes that are to run again, whatever is kept of them in a cache."""
+
     first: tuple[Fact, ...] = ()
     """What is to be committed before anything starts: answers, and what the workflow is made of now."""
 
@@ -206,7 +209,7 @@ class Journal:
             The outcome, or `Failed` with a `CodecError` when its value cannot be kept.
         """
         live = call.live
-        attempts, usage = (1, None) if live is None else (live.attempts, live.all_used())
+        attempts, usage = (1, None) if live is None else (live.attempts, live.take_usage())
         value: bytes | None = None
         status: Status = "done"
         target = call.site.target
@@ -235,7 +238,7 @@ class Journal:
         """Take down that a blocking call was abandoned."""
         if self.keeps:
             took, ended = int((perf_counter() - call.began) * 1_000_000), int(time() * 1000)
-            usage = None if call.live is None else call.live.all_used()
+            usage = None if call.live is None else call.live.take_usage()
             told = (call.attempts, call.inputs, ended, took, call.given)
             self.write(Fact("call", call.address, "cancelled", None, *told, usage=usage))
 

@@ -16,7 +16,7 @@ from contextvars import Context, copy_context
 from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
-from piecework.core.call import Owner
+from piecework.core.call import Call, Owner
 from piecework.core.current import CURRENT
 from piecework.core.limits import lending
 from piecework.core.outcome import Failed, Outcome
@@ -107,13 +107,21 @@ class Group:
         """Whether its calls are being cancelled by its own end."""
         self.inside: set[Ending] = set()
         """What must end with it beside its lanes."""
+        self.inner: set[Group] = set()
+        """Groups that are being performed inside of it."""
         self._performer: asyncio.Task[object] | None = None
         self._interrupted = False
+        self._stopped = False
 
     @property
     def closing(self) -> bool:
         """Whether the calls in it are being cancelled, by its own end or by that of what is around it."""
         return self.ending or (self.outer is not None and self.outer.closing)
+
+    @property
+    def calling(self) -> Call | None:
+        """The running call that it is a part of, where one started it."""
+        return None if self.outer is None else self.outer.calling
 
     @property
     def cancelled(self) -> bool:
@@ -127,7 +135,10 @@ class Group:
             asyncio.CancelledError: What is around the group is closing; all its lanes have ended.
         """
         task = self._performer = asyncio.current_task()
+        around = self.outer if isinstance(self.outer, Group) else None
         assert task is not None
+        if around is not None:
+            around.inner.add(self)
         try:
             self.begin()
             while self.outcome is None and not self.closing:
@@ -148,6 +159,8 @@ class Group:
         finally:
             self._performer = None
             await self.end()
+            if around is not None:
+                around.inner.discard(self)
         if self.outcome is None:
             raise asyncio.CancelledError
         return self.outcome
@@ -163,13 +176,22 @@ class Group:
         self.stop()
 
     def stop(self) -> None:
-        """Cancel all calls in the group; whoever performs it sees to their end."""
-        self.ending = True
+        """Cancel all calls in the group at once; whoever performs it sees to their end."""
+        if self._stopped:
+            return
+        self._stopped = self.ending = True
+        for group in tuple(self.inner):
+            group.stop()
         if self.idle is not None:
             self.wake()
         elif self._performer is not None and self._performer is not asyncio.current_task() and not self._interrupted:
             self._interrupted = True
             self._performer.cancel()
+        for ending in tuple(self.inside):
+            ending.stop()
+        for lanes in self.lanes:
+            if lanes.alive:
+                lanes.cancel()
 
     def fail_soon(self, outcome: Outcome) -> None:
         """Stop starting work now, and finish as soon as the loop comes to it; safe from any thread."""
@@ -197,13 +219,8 @@ class Group:
         Raises:
             asyncio.CancelledError: This task was cancelled meanwhile; it is raised when all have ended.
         """
-        self.ending = True
+        self.stop()
         inside = tuple(self.inside)
-        for ending in inside:
-            ending.stop()
-        for lanes in self.lanes:
-            if lanes.alive:
-                lanes.cancel()
         interrupted: asyncio.CancelledError | None = None
         for lanes in self.lanes:
             if lanes.alive:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from msgspec import structs
 
 from piecework.core.call import Call, Target
-from piecework.core.current import CURRENT
+from piecework.core.current import CURRENT, own_thread
 from piecework.core.limits import Limiter
 from piecework.core.policy import CallPolicy
 from piecework.core.ports import Executor
@@ -24,6 +23,13 @@ from piecework.core.quota import AnyLimit, Ending, Limit, RateLimit, private_lim
 from piecework.core.waiting import see_out
 
 __all__ = ("Placing", "limited")
+
+
+class _Run(Protocol):
+    """What is asked of the run."""
+
+    patient: set[asyncio.Future[None]]
+    """What is done when functions that cannot be stopped are waited for no longer."""
 
 
 class Placing:
@@ -66,14 +72,23 @@ class Placing:
         policy = (target.policy or CallPolicy()).over(self._defaults)
         own = () if policy.max_concurrency is None else (private_limit(policy.max_concurrency),)
         policy = structs.replace(policy, limits=(*_in_order(policy.limits or ()), *own))
+        if target.effect and (target.policy is None or target.policy.cache is None):
+            policy = structs.replace(policy, cache=None)  # What is called for its effect is called, unless it says not.
         if handler is not None:
-            handler = structs.replace(handler, target=self._on_loop(self._located(handler.target)))
+            handler = structs.replace(handler, target=self._stand_in(handler.target))
         if target.policy is None and self._defaults is None:
             return self._located(target)
         placed = self._located(target)
         # Only these have the loop wait beside the function while it runs, or call something that may be async.
         beside = policy.timeout is not None or policy.cache is not None or handler is not None
         return structs.replace(self._on_loop(placed) if beside else placed, policy=policy, handler=handler)
+
+    def _stand_in(self, handler: Target) -> Target:
+        """An error handler as it is called: on the loop, with the runner's policies but for caches."""
+        placed = self._on_loop(self.place(handler))
+        if placed.policy is None:
+            return placed
+        return structs.replace(placed, policy=structs.replace(placed.policy, cache=None))
 
     def _located(self, target: Target) -> Target:
         return target if self._executor.here else self._executor.place(target)
@@ -95,28 +110,32 @@ class Placing:
         """
         call, loop = CURRENT.get(), asyncio.get_running_loop()
         assert call is not None
-        work = _Work(target, copy_context(), kwargs, loop)
+        work = _Work(call, target, copy_context(), kwargs, loop)
         call.living().thread = work
         self._executor.thread(work.run)
         try:
             await asyncio.shield(work.ended)
         except asyncio.CancelledError:
-            if not await self._within_grace(work.ended, loop):
+            if not await self._within_grace(call, work.ended, loop):
                 self._abandon(call, work)
                 raise
         call.living().thread = None
         return work.result()
 
-    async def _within_grace(self, ended: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> bool:
+    async def _within_grace(self, call: Call, ended: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> bool:
+        """Wait for a function that cannot be stopped; whether it has ended in time."""
         over: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(self._grace, _set, over)
         ended.add_done_callback(lambda _: _set(over))
+        patient = cast("_Run", call.site.owner.run).patient
+        patient.add(over)
         try:
             await see_out([over])
         except asyncio.CancelledError:
             pass  # Asked once more, it is waited for no longer than before.
         finally:
             timer.cancel()
+            patient.discard(over)
         return ended.done()
 
     def _abandon(self, call: Call, work: _Work) -> None:
@@ -127,13 +146,13 @@ class Placing:
         call.slot = "none"
         limiter = self._limiter
 
-        def give_back(_: object) -> None:
+        def give_back() -> None:
             if held and limiter is not None:
                 limiter.release()
             for share in shares:
                 share.end(Ending(failed=True))
 
-        work.ended.add_done_callback(give_back)
+        work.give_back = give_back
         if call.site.owner.closing:
             live.abandoned = True
             self._on_abandoned(call)
@@ -143,8 +162,17 @@ class _Work:
     """One call of a blocking function on a thread."""
 
     def __init__(
-        self, target: Target, context: Context, kwargs: Mapping[str, object], loop: asyncio.AbstractEventLoop
+        self,
+        call: Call,
+        target: Target,
+        context: Context,
+        kwargs: Mapping[str, object],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.call = call
+        """What it is called for."""
+        self.give_back: Callable[[], None] | None = None
+        """Gives back what it holds, where it was given up."""
         self.ended: asyncio.Future[None] = loop.create_future()
         """Done when the function has returned or raised, on the loop."""
         self._target = target
@@ -156,12 +184,23 @@ class _Work:
 
     def run(self) -> None:
         """Call the function; on its thread."""
+        own_thread(self)
         try:
-            self._value = self._context.run(_called, self._target, self._kwargs)
+            self._value = self._context.run(self._called)
         except BaseException as error:
             self._error = error
-        with suppress(RuntimeError):  # The loop of a call that was given up may be closed.
-            self._loop.call_soon_threadsafe(_set, self.ended)
+        finally:
+            own_thread(None)
+        try:
+            self._loop.call_soon_threadsafe(self._end)
+        except RuntimeError:  # The loop of a call that was given up may be closed.
+            self._end()
+
+    def _end(self) -> None:
+        if self.give_back is not None:
+            self.give_back()
+        if not self.ended.done() and not self._loop.is_closed():
+            self.ended.set_result(None)
 
     def result(self) -> object:
         """What it returned.
@@ -172,6 +211,20 @@ class _Work:
         if self._error is not None:
             raise self._error
         return self._value
+
+    def _called(self) -> object:
+        made: object = self._target.function(**self._kwargs)
+        return self._chunks(cast("Iterable[object]", made)) if self._target.kind == "generator" else made
+
+    def _chunks(self, made: Iterable[object]) -> list[object]:
+        """What a generator yields; each chunk is a sign of life."""
+        chunks: list[object] = []
+        for chunk in made:
+            chunks.append(chunk)
+            live = self.call.living()
+            if live.clock is not None and live.thread is self:
+                live.clock.sign()
+        return chunks
 
 
 def limited(target: Target, limit: int) -> Target:
@@ -195,11 +248,6 @@ def _rank(limit: AnyLimit) -> tuple[int, str]:
     if isinstance(limit, RateLimit):
         return (0, limit.name)
     return (1, limit.name) if isinstance(limit, Limit) else (2, str(id(limit)))
-
-
-def _called(target: Target, kwargs: Mapping[str, object]) -> object:
-    made: object = target.function(**kwargs)
-    return list(cast("Iterable[object]", made)) if target.kind == "generator" else made
 
 
 def _on_thread(placing: Placing, target: Target, /, **kwargs: object) -> Coroutine[Any, Any, object]:

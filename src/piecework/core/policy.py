@@ -77,7 +77,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        attempts: object = self.max_attempts
+        attempts = cast("object", self.max_attempts)
         if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
             raise ValueError(f"max_attempts={attempts!r} must be a whole number, at least 1, which is no retry.")
         for name in ("initial_interval", "max_interval"):
@@ -134,20 +134,28 @@ class CachePolicy(Struct, frozen=True, kw_only=True):
     """That what a node makes is kept, and used again wherever the same function is given the same inputs.
 
     Raises:
-        ValueError: `ttl` is not above 0.
+        ValueError: `ttl` is below 0.
     """
 
     ttl: float | timedelta | None = None
-    """Seconds after which a value is made anew; None keeps it for good."""
+    """Seconds after which a value is made anew; None keeps it for good, and 0 not at all. What was kept with another
+    ttl does not count."""
 
     key: Callable[..., object] | None = None
-    """What stands for the inputs: called with the node's inputs by name, it returns any value that can be stored. By
-    default all of them count."""
+    """What stands for the inputs: called by name with those of the node's inputs that it has parameters for, it returns
+    any value that can be stored. By default all of them count."""
 
     def __post_init__(self) -> None:
         """Check the time."""
-        if self.seconds is not None and not self.seconds > 0:
-            raise ValueError(f"ttl={self.ttl} must be a number of seconds above 0, or None.")
+        if self.seconds is not None and not self.seconds >= 0:
+            raise ValueError(f"ttl={self.ttl} must be a number of seconds, 0 or more, or None.")
+        if self.key is not None and not callable(self.key):
+            raise TypeError(f"key={self.key!r} must be a function of the node's inputs, or None.")
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept."""
+        return self.seconds != 0
 
     @property
     def seconds(self) -> float | None:

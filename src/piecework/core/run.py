@@ -82,6 +82,15 @@ class Run(Struct, frozen=True, eq=False):
     tainted: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks whose context a call has changed; no other call may start in them."""
 
+    patient: set[asyncio.Future[None]] = field(default_factory=set[asyncio.Future[None]])
+    """What is done when functions that cannot be stopped are waited for no longer."""
+
+    def hurry(self) -> None:
+        """Wait for functions that cannot be stopped no longer: whoever cancelled the run has done so again."""
+        for future in tuple(self.patient):
+            if not future.done():
+                future.set_result(None)
+
     def answer(self, call: Call, question: Question) -> Done | None:
         """The answer to a question that a call asks, where there is one."""
         recall = self.door.journal.recall

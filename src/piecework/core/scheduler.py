@@ -130,7 +130,7 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
             raise RunCancelledError(start.run_id) from None
         scope.stop()
         with suppress(asyncio.CancelledError):  # This one is on its way already.
-            await see_out([task])
+            await see_out([task], on_cancel=run.hurry)
         unrecorded = None if task.cancelled() else task.exception()
         if unrecorded is not None:
             cancelled.add_note(f"what finished could not be recorded: {unrecorded}")
@@ -144,6 +144,8 @@ def _open(run_id: str, loop: asyncio.AbstractEventLoop, setting: Setting, opened
     limiter = None if limit is None else Limiter(limit, loop)
     journal = Journal(setting.store, opened, setting.codec, setting.keep)
     door = Door(journal, limiter, _Told(loop, setting.observers).emit if setting.observers else None)
+    if policy.budget is not None:
+        door.used = Usage() if opened is None else opened.used
     door.attempts = cache(partial(_attempts, door, loop, setting, opened))
     placing = cache(partial(_placing, door, setting))
     direct = setting.executor.here and policy.calls is None and policy.budget is None
@@ -169,6 +171,7 @@ def _attempts(door: Door, loop: asyncio.AbstractEventLoop, setting: Setting, ope
         loop,
         caching=None if setting.cache is None else Caching(setting.cache, setting.codec),
         spending=None if budget is None else Spending(budget, Usage() if opened is None else opened.used),
+        anew=frozenset() if opened is None else opened.anew,
     )
 
 

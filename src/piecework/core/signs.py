@@ -39,10 +39,18 @@ def add_usage(*, input_tokens: int = 0, output_tokens: int = 0, model: str = "")
 
     Raises:
         OutsideRunError: Called outside of any running node.
+        TypeError: A number of tokens is no whole number, or the model is no text.
         ValueError: A number is negative.
     """
-    if input_tokens < 0 or output_tokens < 0:
-        raise ValueError(f"add_usage({input_tokens=}, {output_tokens=}): tokens are 0 or more.")
+    for name, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        given: object = tokens
+        if not isinstance(given, int) or isinstance(given, bool):
+            raise TypeError(f"add_usage({name}={given!r}): tokens are a whole number.")
+        if tokens < 0:
+            raise ValueError(f"add_usage({name}={given!r}): tokens are 0 or more.")
+    called: object = model
+    if not isinstance(called, str):
+        raise TypeError(f"add_usage(model={called!r}): a model's name is a text.")
     live = _running("add_usage()").living()
     live.reported = (*live.reported, Reported(model=model, input_tokens=input_tokens, output_tokens=output_tokens))
 

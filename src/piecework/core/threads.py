@@ -115,10 +115,12 @@ class ThreadPool:
         loop = self._run.loop
         empty = self._empty = loop.create_future()
         patience = loop.call_later(self._run.policy.grace, _set, empty)
+        self._run.patient.add(empty)
         try:
             await see_out([empty])
         finally:
             patience.cancel()
+            self._run.patient.discard(empty)
             for lane in self.alive:
                 self._abandon(lane)
             self.alive.clear()

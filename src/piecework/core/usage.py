@@ -68,6 +68,9 @@ class Reported(Struct, frozen=True, gc=False):
     output_tokens: int
     """Tokens written."""
 
+    id: str = ""
+    """What the answer is known by; empty where it does not say."""
+
 
 def total(told: Iterable[Reported]) -> Usage:
     """Several reports together; what they cost is not known yet."""
@@ -157,7 +160,7 @@ def _counted(usage: object, told_by: object) -> Reported | None:
     if counts[:2] == [None, None] or any(count is not None and count < 0 for count in counts):
         return None
     read, written, made, reused = (count or 0 for count in counts)
-    return Reported(_model(told_by), read + made + reused, written)
+    return Reported(_model(told_by), read + made + reused, written, _id(told_by))
 
 
 def _count(usage: object, names: tuple[str, ...]) -> int | None:
@@ -167,6 +170,12 @@ def _count(usage: object, names: tuple[str, ...]) -> int | None:
         if value is not None:
             return int(value) if isinstance(value, int) and not isinstance(value, bool) else -1
     return None
+
+
+def _id(told_by: object) -> str:
+    """What an answer is known by, wherever it is passed on to; empty where it has no id."""
+    own = _field(told_by, "id")
+    return own if isinstance(own, str) else ""
 
 
 def _model(told_by: object) -> str:

@@ -145,7 +145,7 @@ def compile_handler(
     if handler is None:
         return None
     target = Target(f"{node}:handler", handler.function, handler.kind, record=True, effect=effect)
-    return Handler(target=target, arguments=_arguments(handler, names or {}))
+    return Handler(target=target, arguments=_arguments(handler, names or {}), apart=frozenset({ERROR}))
 
 
 def _arguments(

@@ -21,7 +21,7 @@ class Pace:
         self._cut = cut
         self._step = step
         self.value = ceiling
-        self.flight = 0
+        self.flight: int = 0
 
     def refused(self, flight: int) -> bool:
         """Cut once for all attempts that were under way together.

@@ -30,6 +30,10 @@ _ENOUGH: Final = 1 - 1e-9
 """What a window must allow: one, but for what is lost when it is computed from a rate a minute."""
 
 
+ON_THE_WAY = 0.1
+"""Seconds by which requests may differ in how long they are on their way; never more than a twentieth of a window."""
+
+
 class Rates(Struct, frozen=True):
     """How much may begin in a time."""
 
@@ -69,16 +73,25 @@ class Rates(Struct, frozen=True):
                 )
 
     @property
+    def span(self) -> float:
+        """Seconds for which what has begun counts: a little more than the window.
+
+        A server counts requests when they arrive. One that was slow on its way and one a window later that was not
+        arrive within less than a window.
+        """
+        return self.window + min(ON_THE_WAY, self.window / 20)
+
+    @property
     def requests(self) -> Window | None:
         """A window for the requests."""
         rate = self.requests_per_minute
-        return None if rate is None else Window(rate * self.window / 60, self.window)
+        return None if rate is None else Window(rate * self.window / 60, self.span)
 
     @property
     def tokens(self) -> Window | None:
         """A window for their tokens."""
         rate = self.tokens_per_minute
-        return None if rate is None else Window(rate * self.window / 60, self.window)
+        return None if rate is None else Window(rate * self.window / 60, self.span)
 
 
 class Rate(Line):
@@ -239,7 +252,9 @@ class RateLimit:
             name: What it is known by in this process.
             requests_per_minute: How many requests may begin.
             tokens_per_minute: How many tokens they may use.
-            window: Seconds within which the rates are held: 60 lets a minute's worth begin at once, 1 spreads it.
+            window: Seconds within which the rates are held: 60 lets a minute's worth begin at once, 1 spreads it. What
+                has begun counts for a little longer, by 0.1 s and at most a twentieth, since requests differ in how
+                long they are on their way to whoever counts them.
             estimate: Given a call's arguments by name, says how many tokens it will use; by default one for each 4
                 characters of their text. What it raises is raised by the call.
             floor: The part of the rates that refusals do not go below.
