@@ -17,7 +17,7 @@ from piecework.core import scheduler
 from piecework.core.children import current_run, start_plan
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
-from piecework.core.handle import wait_lending
+from piecework.core.handle import lent, wait_lending
 from piecework.core.interrupts import Interruption
 from piecework.core.journal import Opened
 from piecework.core.outcome import Outcome, Paused
@@ -128,8 +128,10 @@ class Engine:
     @property
     def caches(self) -> bool:
         """Whether there is somewhere to keep what cached nodes make."""
-        run = None if self._setting.cache is not None else current_run()
-        return self._setting.cache is not None or (run is not None and self._plain and run.caches)
+        if self._setting.cache is not None:
+            return True
+        run = current_run()
+        return run is not None and self._plain and run.caches and (_on_loop(run.loop) or _on_loop(None))
 
     async def clear_cache(self, nodes: Collection[str] | None = None) -> int:
         """Forget what some nodes made, by default all of them; returns how many values that were.
@@ -190,7 +192,11 @@ class Engine:
         if run is not None and self._plain and request is None and _on_loop(None):
             outcome = _passed_on(start_plan(work.plan(work.given), name=work.name).outcome_on_thread())
             return Ended(run.run_id, outcome, work.given)
-        return run_blocking(self.run(work, request))
+        call = CURRENT.get()
+        if run is None or call is None or not _on_loop(None):
+            return run_blocking(self.run(work, request))
+        with lent(call, run):
+            return run_blocking(self.run(work, request))
 
     def iterate_blocking(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """Iterate from synchronous code over what plans come to that are performed meanwhile; joins as above."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from piecework.cli.board import ASCII, UNICODE, Marks, draw
-from piecework.cli.standing import Entry, Standing
+from piecework.cli.standing import Entry, Retry, Standing
 from piecework.cli.streams import printable
 from tests.house.source import REPOSITORY
 
@@ -37,11 +37,12 @@ ENTRIES = st.builds(
     st.sampled_from([None, 3.0, 80.0, 9000.0]),
     words=st.integers(0, 10**6),
     reason=st.text(max_size=200).map(printable),
+    retry=st.none() | st.builds(Retry, st.just(1), st.just(3.0), st.sampled_from([10.0, 17.0]), st.just("busy")),
 )
 STANDINGS = st.builds(
     Standing,
     st.just(0.0),
-    st.sampled_from(["planning", "writing", "joining", "done", "failed", "interrupted"]),
+    st.sampled_from(["planning", "writing", "joining", "done", "failed", "interrupted", "stopped"]),
     st.sampled_from([None, 2.0]),
     st.lists(ENTRIES, max_size=40).map(tuple),
     st.sampled_from([None, 9100.0]),
@@ -68,6 +69,26 @@ def test_a_board_shows_each_section_and_the_whole_run() -> None:
         "· Limits                                   waiting",
         "⠹ 1 of 5 sections, 14.2 s",
     ]
+
+
+def test_a_section_that_waits_to_be_tried_again_says_why_and_when() -> None:
+    retry = Retry(1, 3.0, 16.5, "openai limits how much may be asked (429: slow down)")
+    entries = (Entry("Power laws", "writing", 2.0, retry=retry), Entry("Limits", "waiting"))
+    standing = Standing(began=0.0, stage="writing", planned=2.0, entries=entries)
+    assert drawn(standing, width=60) == [
+        "✓ plan of 2 sections, 2.0 s",
+        "~ Power laws  12.2 s  retry in 2.3 s",
+        "  openai limits how much may be asked (429: slow down)",
+        "· Limits              waiting",
+        "⠹ 0 of 2 sections, 14.2 s",
+    ]
+    again = replace(standing, entries=(replace(entries[0], retry=replace(retry, at=14.0)), entries[1]))
+    assert drawn(again, width=60)[1:3] == ["⠹ Power laws  12.2 s  writing", "· Limits              waiting"]
+
+
+def test_a_stopped_run_is_marked() -> None:
+    standing = Standing(began=0.0, stage="stopped", planned=2.0, entries=(Entry("A", "waiting"),), ended=9.0)
+    assert drawn(standing, width=60)[-1] == "! stopped: 0 of 1 section, 9.0 s"
 
 
 def test_a_narrow_board_cuts_titles_and_reasons() -> None:

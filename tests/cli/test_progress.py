@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +22,14 @@ from tests.cli.command import COMMAND, SECONDS, environment
 from tests.cli.scripted_run import ScriptedRun
 from tests.cli.terminal import PATIENCE, Screen, Terminal
 from tests.cli.told import Pace, paced
-from tests.provider.script import report
+from tests.provider.script import Asked, Refuse, Reply, report
 from tests.provider.server import Provider
 
 TITLES = ("Power laws", "Compute", "Data")
+ON_ITS_TERMINAL = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from piecework.cli.app import main; main()"
+)
+"""The command, which hears the Ctrl-C of the terminal that it is started on."""
 NO_THREADS = "threads left: []"
 INTERRUPTED = 130
 
@@ -336,3 +342,36 @@ def test_the_command_shows_a_board_and_then_its_report_on_one_terminal() -> None
     assert lines[5] == "\u2713 3 of 3 sections, 0.0 s"
     assert lines[6] == "piecework: tokens: 44 in, 28 out"
     assert lines[7:10] == ["# Tides", "", "## Section 1"]
+
+
+def test_ctrl_c_on_a_terminal_does_not_wait_for_the_next_attempt(tmp_path: Path) -> None:
+    plan = report(2)
+
+    def answer(asked: Asked) -> Reply:
+        refuses = asked.wanted is None and "Your section: 2." in asked.text
+        return Refuse(429, "slow down", {"retry-after": "40"}) if refuses else plan(asked)
+
+    with Provider(answer) as provider, contextlib.closing(Terminal(patience=SECONDS)) as terminal:
+        given = {**provider.environment(), "PIECEWORK_STORE": "", "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
+        with subprocess.Popen(
+            [sys.executable, "-c", ON_ITS_TERMINAL, "report", "tides", "--model", "openai:x", "--sections", "2"],
+            cwd=tmp_path,
+            stdin=terminal.end,
+            stdout=terminal.end,
+            stderr=terminal.end,
+            start_new_session=True,
+            env=environment(given),
+        ) as process:
+            terminal.wait_for(shows("retry in "))
+            assert shows("openai limits how much may be asked (429: slow down)")(terminal.screen)
+            began = time.monotonic()
+            terminal.press("\x03")
+            terminal.read_to_end()
+            assert process.wait(SECONDS) == INTERRUPTED
+            assert time.monotonic() - began < PATIENCE
+        assert len(provider.asked) == 3
+    lines = timeless(terminal.screen.all)
+    assert lines[1].endswith(" plan of 2 sections, 0.0 s")
+    assert lines[3].startswith("! Section 2 ")
+    assert lines[4] == "! interrupted: 1 of 2 sections, 0.0 s"
+    assert lines[-1].startswith("piecework: resume with: piecework resume report-")

@@ -3,8 +3,10 @@
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -233,3 +235,56 @@ def test_ctrl_c_stops_a_waiting_report_at_once_and_keeps_the_old_file(tmp_path: 
     assert process.returncode == 130
     assert "Traceback" not in told
     assert path.read_text() == "old"
+
+
+def test_retries_are_told_and_each_is_one_request() -> None:
+    def write(asked: Asked) -> Reply:
+        refused = of_section(asked, 2) and asked.repeats < 2
+        return Refuse(429, "slow down", {"retry-after": "0.2"}) if refused else Text("Fine.")
+
+    with Provider(planned(write)) as provider:
+        done = run("report", "tides", "--model", "openai:x", "--sections", "3", given=provider.environment())
+        assert len(provider.asked) == 1 + 3 + 2
+    line = "piecework: retrying in 0.2 s: Section 2: openai limits how much may be asked (429: slow down)"
+    assert done.stderr.splitlines().count(line) == 2
+    assert (done.returncode, "missing" in done.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_ctrl_c_does_not_wait_for_the_next_attempt(tmp_path: Path, signals: int) -> None:
+    def write(asked: Asked) -> Reply:
+        return Refuse(503, "busy", {"retry-after": "40"}) if of_section(asked, 2) else Text("Fine.")
+
+    command = [*COMMAND, "report", "tides", "--model", "anthropic:x", "--sections", "3"]
+    with (
+        Provider(planned(write)) as provider,
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment({**provider.environment(), "PIECEWORK_STORE": ""}),
+        ) as process,
+    ):
+        assert process.stderr is not None
+        told = list(iter_until(process.stderr, "retrying in 4"))
+        began = time.monotonic()
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+        out, rest = process.communicate(timeout=SECONDS)
+        assert time.monotonic() - began < 5
+        assert (process.returncode, out, len(provider.asked)) == (130, "", 4)
+    assert "Traceback" not in rest
+    assert any("Section 2: anthropic fails (503: busy)" in line for line in told)
+    if signals == 1:
+        assert rest.splitlines()[-1].startswith("piecework: resume with: piecework resume report-")
+        shown = run("show", "report", folder=tmp_path)
+        assert "2 done" in shown.stdout
+
+
+def iter_until(stream: IO[str], seen: str) -> Iterator[str]:
+    for line in stream:
+        yield line
+        if seen in line:
+            return

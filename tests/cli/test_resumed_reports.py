@@ -99,27 +99,42 @@ def test_a_finished_report_is_printed_again_without_key_sources_or_provider(tmp_
     assert len(kept(tmp_path)) == 1
 
 
-def test_gaps_are_written_by_a_run_of_their_own(tmp_path: Path, script: Scripted) -> None:
+def test_gaps_alone_are_written_and_the_report_is_joined_again(tmp_path: Path, script: Scripted) -> None:
     script.refused = {"2", "4"}
     with Provider(script) as provider:
         first = run("report", "tides", *FIVE, given=here(provider), folder=tmp_path)
-        assert first.returncode == 1
+        assert (first.returncode, len(provider.asked)) == (1, 6)
         words = resume_line(first.stderr).split()
         script.refused, script.written = {"4"}, []
         second = run("resume", *words, given=here(provider), folder=tmp_path)
-        assert second.returncode == 1
+        assert (second.returncode, len(provider.asked)) == (1, 8)
         assert script.written == ["2"]
-        assert resume_line(second.stderr).split() != words
+        assert "has completed with gaps: only these are written" in second.stderr
+        assert resume_line(second.stderr).split() == words
         script.refused, script.written = set(), []
-        # Whichever of the two is named, what they have come to together is gone on with.
         third = run("resume", *words, given=here(provider), folder=tmp_path)
-        assert (third.returncode, script.written) == (0, ["4"])
+        assert (third.returncode, script.written, len(provider.asked)) == (0, ["4"], 9)
         again = run("resume", *words, given=here(provider), folder=tmp_path)
-        assert (again.returncode, script.written) == (0, ["4"])
+        assert (again.returncode, script.written, len(provider.asked)) == (0, ["4"], 9)
+    assert [third.stdout.count(f"Fine {number}.") for number in range(1, 6)] == [1] * 5
     assert again.stdout == third.stdout
     assert "missing" not in third.stdout
-    assert [one["status"] for one in kept(tmp_path)] == ["completed"] * 3
-    assert kept(tmp_path)[-1]["failed"] == 2
+    assert [(one["status"], one["failed"]) for one in kept(tmp_path)] == [("completed", 0)]
+
+
+def test_gaps_whose_writing_is_interrupted_are_still_gone_on_with(tmp_path: Path, script: Scripted) -> None:
+    script.refused = {"2", "4"}
+    with Provider(script, patience=30) as provider:
+        run("report", "tides", *FIVE, given=here(provider), folder=tmp_path)
+        script.refused, script.hanging = set(), {"4"}
+        command = [*COMMAND, "resume", "report", "-q"]
+        with subprocess.Popen(command, cwd=tmp_path, env=environment(here(provider)), text=True) as process:
+            provider.wait_for(8)
+            kill_when_done(process, tmp_path, done=6)  # The first join included.
+        script.hanging, script.written = set(), []
+        done = run("resume", "report", given=here(provider), folder=tmp_path)
+    assert (done.returncode, script.written) == (0, ["4"])
+    assert [done.stdout.count(f"Fine {number}.") for number in range(1, 6)] == [1] * 5
 
 
 def test_an_interrupted_report_is_written_on_by_another_model_into_another_file(

@@ -1,17 +1,22 @@
 """The fold of a run's events, whatever the order they come in, and the lines that tell what changed."""
 
-from collections.abc import Iterable
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from piecework import MemoryStore, SyncRunner
-from piecework.cli.standing import Entry, Standing, broken_off, duration, fold, news, totals
+from piecework import AsyncRunner, Budget, Failure, MemoryStore, SyncRunner, add_usage
+from piecework.cli.standing import Entry, Retry, Standing, broken_off, duration, fold, news, totals
 from piecework.cli.streams import printable
-from piecework.observe import Event, Failed, RunFinished
-from piecework.report import report_generator
+from piecework.observe import CallFinished, CallStarted, Event, Failed, RunFinished
+from piecework.report import Section, Writer, WrittenSection, report_generator
+from piecework.report.document import render
 from tests.cli.told import Memory, Pace, paced, tell
 
 OVER = {"done", "empty", "failed", "interrupted"}
@@ -218,3 +223,109 @@ def test_sections_that_are_on_record_are_done_without_having_begun() -> None:
     assert "done: A (before, 6 words)" in told
     assert "empty: B" in told
     assert "writing: C" in told
+
+
+class Faltering:
+    """A writer whose calls fail some times before they go well."""
+
+    def __init__(self, **times: int) -> None:
+        self._times = times
+
+    def _falter(self, name: str) -> None:
+        if self._times.get(name, 0):
+            self._times[name] -= 1
+            raise TimeoutError(f"no {name}\x1b[2J yet")
+
+    async def plan(self, topic: str, section_count: int) -> list[Section]:
+        self._falter("plan")
+        return [Section(str(number), f"S{number}", topic) for number in range(section_count)]
+
+    async def write(self, section: Section) -> WrittenSection:
+        self._falter(section.title)
+        return WrittenSection(section.id, section.title, ("Two words.",))
+
+    def join(self, topic: str, sections: Sequence[Section], content: Sequence[WrittenSection | Failure]) -> str:
+        self._falter("join")
+        return render(topic, sections, content)
+
+
+async def told_of(writer: Writer, **options: Any) -> list[Event]:
+    """What is told of a run of two sections, on a clock that jumps."""
+    memory = Memory()
+    graph = report_generator(writer)
+    await AsyncRunner(observers=[memory], **options).run(graph, topic="x", section_count=2)
+    return memory.events
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits before another attempt are told, and pass at once."""
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds, *result: sleep(0, *result))
+
+
+@pytest.mark.usefixtures("no_waits")
+async def test_each_attempt_that_failed_is_told_with_how_long_is_waited_and_why() -> None:
+    seen = standings(await told_of(Faltering(plan=1, S1=2, join=1)))
+    told = [re.sub(r"in \d\.\d s", "in 0.0 s", line) for line in lines(seen)]
+    assert told[:2] == [
+        "retrying in 0.0 s: TimeoutError: no plan[2J yet",
+        "plan: 2 sections: S0; S1",
+    ]
+    assert [line for line in told if "S1" in line][1:-1] == [
+        "writing: S1",
+        "retrying in 0.0 s: S1: TimeoutError: no S1[2J yet",
+        "retrying in 0.0 s: S1: TimeoutError: no S1[2J yet",
+    ]
+    assert told[-3:-1] == ["joining", "retrying in 0.0 s: TimeoutError: no join[2J yet"]
+    assert seen[-1].stage == "done"
+    assert [(entry.state, entry.retry) for entry in seen[-1].entries] == [("done", None)] * 2
+
+
+def test_a_run_that_waits_to_try_again_says_when() -> None:
+    retry = Retry(1, 3.0, 5.0, "busy")
+    assert totals(Standing(0.0, retry=retry), 2.5) == "planning, retry in 2.5 s, 2.5 s"
+    assert totals(Standing(0.0, retry=retry), 5.0) == "planning, 5.0 s"
+    joining = Standing(0.0, "joining", 1.0, (Entry("A", "done"),), retry=retry)
+    assert totals(joining, 4.0) == "joining 1 section, retry in 1.0 s, 4.0 s"
+
+
+@pytest.mark.usefixtures("no_waits")
+async def test_a_run_whose_budget_is_spent_is_stopped_and_what_was_not_written_waits() -> None:
+    class Spending(Faltering):
+        async def plan(self, topic: str, section_count: int) -> list[Section]:
+            return await super().plan(topic, section_count)
+
+        async def write(self, section: Section) -> WrittenSection:
+            if section.id == "0":
+                add_usage(output_tokens=9)
+            return await super().write(section)
+
+    events = await told_of(Spending(S1=1), budget=Budget(max_tokens=5))
+    seen = standings(events)
+    assert seen[-1].stage == "stopped"
+    assert [entry.state for entry in seen[-1].entries] == ["done", "waiting"]
+    assert lines(seen)[-1].startswith("stopped: 1 of 2 sections, ")
+
+
+@pytest.mark.usefixtures("no_waits")
+async def test_planning_whose_budget_is_spent_is_told() -> None:
+    class Spending(Faltering):
+        async def plan(self, topic: str, section_count: int) -> list[Section]:
+            add_usage(output_tokens=9)
+            return await super().plan(topic, section_count)
+
+    seen = standings(await told_of(Spending(plan=1), budget=Budget(max_tokens=5)))
+    assert lines(seen)[-1].startswith("planning stopped, ")
+
+
+def test_a_section_out_of_a_cache_is_done_without_having_begun() -> None:
+    events = tell([Pace("A")]).events
+    cached = [
+        structs.replace(event, cached=True) if isinstance(event, CallFinished) else event
+        for event in events
+        if not isinstance(event, CallStarted)
+    ]
+    told = lines(standings(cached))
+    assert "done: A (before, 6 words)" in told
+    assert "writing: A" not in told

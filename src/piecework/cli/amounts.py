@@ -1,14 +1,17 @@
-"""Sizes and spans of time as people write them: `12h` read, `3 h` and `1.2 MB` written."""
+"""Sizes, spans of time, tokens and money as people write them: `12h` read, `3 h`, `1.2 MB` and `0.25` written."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from piecework import Usage
 from piecework.cli.errors import MisuseError
+from piecework.core.fact import Fact
 
-__all__ = ("age", "moment", "read_span", "size")
+__all__ = ("age", "moment", "money", "read_span", "size", "used", "used_in")
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -52,3 +55,21 @@ def size(count: int) -> str:
 def moment(seconds: float) -> str:
     """Return a time of the clock, in the time zone of this machine: `2026-11-21 15:30:07`."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def money(amount: float) -> str:
+    """Return an amount with as many decimals as it needs, two at least and six at most."""
+    whole, _, decimals = f"{amount:,.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def used_in(facts: Iterable[Fact]) -> Usage | None:
+    """Return what the calls of a run have used up by its facts, all attempts counted; None where none says anything."""
+    told = [fact.usage for fact in facts if fact.usage is not None]
+    return sum(told, Usage()) if told else None
+
+
+def used(usage: Usage) -> str:
+    """Return what was used up: `1,240 tokens in, 300 out, 0.0082 in money`."""
+    cost = f", {money(usage.cost)} in money" if usage.cost else ""
+    return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out{cost}"

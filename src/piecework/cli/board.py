@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from piecework.cli.standing import Entry, Standing, State, counted, duration, totals
+from piecework.cli.standing import Entry, Standing, State, counted, duration, retry_in, totals
 
 __all__ = ("ASCII", "UNICODE", "LiveBoard", "Marks", "draw")
 
@@ -29,6 +29,8 @@ _STYLES: Final[Mapping[str, str]] = {
     "empty": "dim",
     "failed": "red",
     "interrupted": "yellow",
+    "retrying": "yellow",
+    "stopped": "yellow",
     "waiting": "dim",
     "writing": "cyan",
 }
@@ -69,7 +71,15 @@ class Marks:
 
 UNICODE: Final = Marks(
     encoding="utf-8",
-    states={"done": "✓", "empty": "-", "failed": "✗", "interrupted": "!", "waiting": "·"},
+    states={
+        "done": "✓",
+        "empty": "-",
+        "failed": "✗",
+        "interrupted": "!",
+        "retrying": "~",
+        "stopped": "!",
+        "waiting": "·",
+    },
     spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
     ellipsis="…",
 )
@@ -77,7 +87,15 @@ UNICODE: Final = Marks(
 
 ASCII: Final = Marks(
     encoding="ascii",
-    states={"done": "+", "empty": "-", "failed": "x", "interrupted": "!", "waiting": "."},
+    states={
+        "done": "+",
+        "empty": "-",
+        "failed": "x",
+        "interrupted": "!",
+        "retrying": "~",
+        "stopped": "!",
+        "waiting": ".",
+    },
     spinner="|/-\\",
     ellipsis="...",
 )
@@ -177,9 +195,9 @@ def _section_lines(standing: Standing, now: float, width: int, height: int | Non
     entries = standing.entries
     columns = _columns(entries, now, width, marks)
     rows = [columns.row(entry, now, marks) for entry in entries]
-    reasons = sum(entry.state == "failed" for entry in entries)
+    reasons = sum(bool(_reason(entry, now)) for entry in entries)
     if height is None or len(rows) + reasons <= height:
-        told = [(row, *_reason_lines(entry, width, marks)) for row, entry in zip(rows, entries, strict=True)]
+        told = [(row, *_reason_lines(entry, now, width, marks)) for row, entry in zip(rows, entries, strict=True)]
         return [line for lines in told for line in lines]
     if len(rows) <= height:
         return rows
@@ -191,10 +209,22 @@ def _section_lines(standing: Standing, now: float, width: int, height: int | Non
     return [*(rows[index] for index in sorted(shown)), Text(f"  {rest}", "dim")]
 
 
-def _reason_lines(entry: Entry, width: int, marks: Marks) -> list[Text]:
-    if entry.state != "failed":
+def _reason_lines(entry: Entry, now: float, width: int, marks: Marks) -> list[Text]:
+    reason = _reason(entry, now)
+    if not reason:
         return []
-    return [Text.assemble("  ", (_cut(marks.spell(entry.reason), width - 2, marks), "red"))]
+    return [Text.assemble("  ", (_cut(marks.spell(reason), width - 2, marks), _STYLES[_shown(entry, now)]))]
+
+
+def _reason(entry: Entry, now: float) -> str:
+    """Why a section failed, or is about to be tried again."""
+    waits = entry.waits(now)
+    return waits.reason if waits is not None else entry.reason if entry.state == "failed" else ""
+
+
+def _shown(entry: Entry, now: float) -> str:
+    """How a section is shown to be: one that is written, but waits until it is tried again, as such."""
+    return "retrying" if entry.waits(now) is not None else entry.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +236,15 @@ class _Columns:
     detail: int
 
     def row(self, entry: Entry, now: float, marks: Marks) -> Text:
-        style = _STYLES[entry.state]
+        shown = _shown(entry, now)
+        style = _STYLES[shown]
         title = _cut(marks.spell(entry.title), self.title, marks)
-        row = Text.assemble((marks.at(entry.state, now), style), " ", (title, style if style == "dim" else ""))
+        row = Text.assemble((marks.at(shown, now), style), " ", (title, style if style == "dim" else ""))
         row.append(" " * (self.title - _cells(title)))
         if self.elapsed:
             row.append(f"{_BETWEEN}{_elapsed(entry, now):>{self.elapsed}}", "dim")
         if self.detail:
-            row.append(f"{_BETWEEN}{_detail(entry)}", style)
+            row.append(f"{_BETWEEN}{_detail(entry, now)}", style)
         return row
 
 
@@ -221,7 +252,7 @@ def _columns(entries: Sequence[Entry], now: float, width: int, marks: Marks) -> 
     """Return columns that fit: the title gets what the others leave, and they make way for it."""
     title = max((_cells(marks.spell(entry.title)) for entry in entries), default=0)
     elapsed = max([_ELAPSED_WIDTH, *(len(_elapsed(entry, now)) for entry in entries)])
-    detail = max([_DETAIL_WIDTH, *(len(_detail(entry)) for entry in entries)])
+    detail = max([_DETAIL_WIDTH, *(len(_detail(entry, now)) for entry in entries)])
     room = width - 2
     for extra in ((elapsed, detail), (elapsed, 0), (0, 0)):
         left = room - sum(len(_BETWEEN) + one for one in extra if one)
@@ -235,7 +266,9 @@ def _elapsed(entry: Entry, now: float) -> str:
     return "" if elapsed is None else duration(elapsed)
 
 
-def _detail(entry: Entry) -> str:
+def _detail(entry: Entry, now: float) -> str:
+    if (waits := entry.waits(now)) is not None:
+        return retry_in(waits, now)
     return counted(entry.words, "word") if entry.state == "done" else entry.state
 
 

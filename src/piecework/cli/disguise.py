@@ -33,7 +33,8 @@ _QUOTED = re.compile(r"'(?:\\.|[^'\\])*(?:'|$)", re.DOTALL)
 _KEYWORDS = re.compile(rf"\s*(?:{_PARAMETERS})\s*=", re.IGNORECASE)
 _PATH = re.compile(r"[./\\~]|[A-Za-z]:[/\\]|sqlite:/", re.IGNORECASE)
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:/|[^\s:/]*:[^@]*/).*", re.DOTALL)
 
 
 def disguised(name: str) -> str:
@@ -81,8 +82,8 @@ def check_name(name: str) -> None:
 def _credentials(name: str) -> Iterator[tuple[int, int]]:
     """Yield where the password of a user is: between the first colon, but for that of a scheme, and the last @."""
     if not _PATH.match(name):
-        scheme = name.find("://")
-        colon = name.find(":", 0 if scheme < 0 else scheme + 1)
+        scheme = _SCHEME.match(name)  # Another :// may be a piece of the password.
+        colon = name.find(":", 0 if scheme is None else scheme.end())
         at = name.rfind("@")
         if -1 < colon < at:
             yield colon + 1, at

@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
-from piecework import StoreError, SyncRunner
+from piecework import Budget, StoreError, SyncRunner
 from piecework.cli.disguise import check_name, disguised
 from piecework.cli.errors import FailedError, MisuseError, StoppedError
 from piecework.cli.streams import say
@@ -78,10 +78,17 @@ class Keeping:
     """Whether it is for a run that is started, or for what is there."""
 
     def runner(
-        self, *, observers: Sequence[Observer], labels: Mapping[str, str], max_concurrency: int | None = None
+        self,
+        *,
+        observers: Sequence[Observer],
+        labels: Mapping[str, str],
+        max_concurrency: int | None = None,
+        budget: Budget | None = None,
     ) -> SyncRunner:
         """Return a runner whose runs are kept there."""
-        return SyncRunner(store=self.store, observers=observers, labels=labels, max_concurrency=max_concurrency)
+        return SyncRunner(
+            store=self.store, observers=observers, labels=labels, max_concurrency=max_concurrency, budget=budget
+        )
 
     def advice(self, run_id: str, *words: str) -> str:
         """Return the line that says how to go on with a run; `words` are what is to be typed besides its id."""

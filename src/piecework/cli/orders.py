@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from piecework.cli.budget import Allowance, read_labels
 from piecework.cli.errors import MisuseError
 from piecework.report import Library, Material
 
@@ -43,6 +44,8 @@ class ReportOrder:
     """The file that it goes to, by its absolute path."""
     timeout: float
     """Seconds that a model may be silent."""
+    allowance: Allowance
+    """What it may use up."""
 
     def labels(self) -> dict[str, str]:
         """Return it as the labels of a run."""
@@ -56,6 +59,7 @@ class ReportOrder:
             "sections": str(self.sections),
             "output": self.output or "",
             "timeout": f"{self.timeout:g}",
+            **self.allowance.labels(),
         }
         # A word of the command line that is not UTF-8 has half surrogates, which no store keeps.
         return {name: text.encode("utf-8", "replace").decode() for name, text in told.items() if text}
@@ -79,6 +83,7 @@ def read_order(labels: Mapping[str, str]) -> ReportOrder | None:
             sections=int(labels["sections"]),
             output=labels.get("output") or None,
             timeout=float(labels["timeout"]),
+            allowance=read_labels(labels),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise MisuseError(

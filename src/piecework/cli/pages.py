@@ -25,6 +25,7 @@ STYLES: Final[Mapping[str, str]] = {
     "paused": "magenta",
     "running": "cyan",
     "skipped": "dim",
+    "stopped": "yellow",
     "waiting": "dim",
 }
 """How words for states look on a terminal."""

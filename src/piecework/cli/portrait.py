@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 
 from rich.text import Text
 
-from piecework import RunInfo
-from piecework.cli.amounts import age, moment, size
+from piecework import RunInfo, Usage
+from piecework.cli.amounts import age, moment, size, used
 from piecework.cli.pages import aligned, cell, word
 from piecework.cli.runs import as_data, progress_of
 from piecework.cli.standing import counted, duration
@@ -31,14 +31,23 @@ _MOST_FAILED = 10
 _MOST_QUESTIONS = 20
 """How many questions are told one by one."""
 
-_LISTED: Final[tuple[PlaceState, ...]] = ("failed", "paused", "cancelled")
+_LISTED: Final[tuple[PlaceState, ...]] = ("failed", "paused", "stopped", "cancelled")
 """States of items that are worth a line."""
 
-_COUNTED: Final[tuple[PlaceState, ...]] = ("done", "failed", "paused", "cancelled", "skipped", "begun", "waiting")
+_COUNTED: Final[tuple[PlaceState, ...]] = (
+    "done",
+    "failed",
+    "paused",
+    "stopped",
+    "cancelled",
+    "skipped",
+    "begun",
+    "waiting",
+)
 
 _WIDE: Final = 100
 
-_TREE_FIELDS: Final = ("attempts", "took", "ended", "error")
+_TREE_FIELDS: Final = ("attempts", "took", "ended", "usage", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,8 @@ class Portrait:
     """Its log, folded."""
     tree: Place
     """Its calls."""
+    usage: Usage | None
+    """What its calls have used up, all attempts counted; None where nothing was told."""
 
 
 def header_lines(portrait: Portrait) -> list[Text]:
@@ -77,9 +88,10 @@ def call_lines(fact: Fact, recorded: Recorded) -> list[Text]:
     """Return all that is known of one call, with the questions that it waits for."""
     rows = (
         ("status", word(fact.status)),
-        ("attempts", Text(str(fact.attempts))),
+        ("attempts", Text(str(fact.attempts) if fact.attempts else "none: from the cache")),
         ("took", Text(_took(fact))),
         ("ended", Text(moment(fact.ended / _MILLISECONDS))),
+        *((("used", Text(used(fact.usage))),) if fact.usage is not None else ()),
     )
     lines = [cell(fact.address, "bold"), *aligned([[Text(f"{name}:", "bold"), text] for name, text in rows])]
     given = None if fact.given is None else peeked(fact.given)
@@ -97,7 +109,9 @@ def run_data(portrait: Portrait) -> dict[str, Any]:
     info, recorded = portrait.info, portrait.recorded
     error = _error(recorded.end) if info.status == "failed" else None
     questions = _question_data(recorded.open_questions())
-    return {**as_data(info), "error": error, "questions": questions, "tree": place_data(portrait.tree)}
+    usage = None if portrait.usage is None else _usage_data(portrait.usage)
+    told = {"error": error, "usage": usage, "questions": questions, "tree": place_data(portrait.tree)}
+    return {**as_data(info), **told}
 
 
 def call_data(fact: Fact, recorded: Recorded) -> dict[str, Any]:
@@ -125,17 +139,24 @@ def _call_data(fact: Fact) -> dict[str, Any]:
         "attempts": fact.attempts,
         "took": fact.took / _MICROSECONDS,
         "ended": fact.ended / _MILLISECONDS,
+        "usage": None if fact.usage is None else _usage_data(fact.usage),
         "input": None if fact.given is None else plain(peeked(fact.given)),
         "output": None if fact.value is None or fact.status == "failed" else plain(peeked(fact.value)),
         "error": _error(fact) if fact.status == "failed" else None,
     }
 
 
+def _usage_data(usage: Usage) -> dict[str, Any]:
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": usage.cost}
+
+
 def outcome_of(fact: Fact) -> str:
-    """Return how a call ended beyond its status: how long it took, how often it was tried, its error."""
+    """Return how a call ended beyond its status: how long it took, how often it was tried, what it used, its error."""
     parts = [_took(fact)] if fact.status != "paused" else []
-    if fact.attempts > 1:
-        parts.append(counted(fact.attempts, "attempt"))
+    if fact.attempts != 1:
+        parts.append(counted(fact.attempts, "attempt") if fact.attempts else "from the cache")
+    if fact.usage is not None:
+        parts.append(used(fact.usage))
     error = _error(fact) if fact.status == "failed" else None
     return ": ".join(filter(None, (", ".join(parts), error)))
 
@@ -151,6 +172,8 @@ def _header(portrait: Portrait) -> Iterator[tuple[str, Text]]:
     yield "progress", Text(progress_of(info))
     yield "started", Text(f"{moment(info.created)}, {age(time.time() - info.created)} ago")
     yield ("so far" if info.status == "running" else "took"), Text(duration(info.updated - info.created))
+    if portrait.usage is not None:
+        yield "used", Text(used(portrait.usage))
     yield "size", Text(f"{size(info.size)}, {counted(info.facts, 'fact')}")
     if info.start.thread_id is not None:
         yield "thread", cell(info.start.thread_id)

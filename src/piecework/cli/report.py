@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from piecework import RunResult
+from piecework import MemoryStore, RunResult
+from piecework.cli.budget import MaxCost, MaxTokens, PriceOption, read_allowance, stopping
 from piecework.cli.keeping import Keeping, NoStore, StoreUrl, keeping
 from piecework.cli.naming import new_run_id
 from piecework.cli.orders import EXTRACTIVE, ReportOrder
@@ -24,7 +25,7 @@ from piecework.cli.reporting import (
 )
 from piecework.cli.streams import say
 from piecework.observe import Observer
-from piecework.report import DEFAULT_CONCURRENCY, DEFAULT_SECTION_COUNT, models, report_generator
+from piecework.report import DEFAULT_SECTION_COUNT, concurrency_of, joined, models, report_generator
 
 __all__ = ("report",)
 
@@ -51,6 +52,9 @@ def report(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds a model may be silent before its request counts as hung.")
     ] = models.DEFAULT_TIMEOUT,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: PriceOption = None,
     store: StoreUrl = None,
     no_store: NoStore = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings and errors.")] = False,
@@ -58,9 +62,11 @@ def report(
 ) -> None:
     """Write a cited report on a topic: from local sources, or from what a language model knows.
 
-    The run is kept, section by section: if it is interrupted or fails, 'piecework resume' writes only what is missing.
+    The run is kept, section by section: if it is interrupted, fails, or its budget is spent, 'piecework resume' writes
+    only what is missing.
     """
     check_output(output)
+    allowance = read_allowance(max_tokens, max_cost, price)
     name = model_name(model)
     if not debug:
         hush_libraries()
@@ -76,6 +82,7 @@ def report(
         sections=sections,
         output=_place(output),
         timeout=timeout,
+        allowance=allowance,
     )
     with keeping(store, nothing=no_store) as kept:
         if not quiet:
@@ -87,11 +94,20 @@ def _write(kept: Keeping, order: ReportOrder, who: Authorship, output: Path | No
     run_id = None if kept.store is None else new_run_id(kept.store, "report")
     inputs: Mapping[str, object] = {"topic": order.topic, "section_count": order.sections}
 
-    def perform(observer: Observer) -> RunResult:
-        runner = kept.runner(observers=[observer], labels=order.labels(), max_concurrency=DEFAULT_CONCURRENCY)
-        return runner.run(report_generator(who.writer), inputs, run_id=run_id)
+    if kept.store is None and order.allowance.budget() is not None:
+        kept = Keeping(MemoryStore())  # For the join, should the last section spend the budget.
 
-    with kept.advised(run_id):
+    def perform(observer: Observer) -> RunResult:
+        graph = report_generator(who.writer)
+        runner = kept.runner(
+            observers=[observer],
+            labels=order.labels(),
+            max_concurrency=concurrency_of(who.writer),
+            budget=order.allowance.budget(),
+        )
+        return joined(runner.run(graph, inputs, run_id=run_id), graph, kept.store)
+
+    with kept.advised(run_id), stopping(kept, run_id, order.allowance, who.writer):
         written = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
         deliver(written.text, output)
     if written.gaps:

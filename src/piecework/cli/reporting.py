@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import typer
 
@@ -89,7 +89,7 @@ def idle_writer(name: ModelName | None) -> Writer:
     """Return a writer for a report that is finished: its methods are in the workflow, and are never called."""
     if name is None:
         return ExtractiveWriter(cast("Library", None))
-    return models.ModelWriter(cast("models.Chat", None))
+    return models.ModelWriter(models.Chat(cast("Any", None)))
 
 
 def hush_libraries() -> None:

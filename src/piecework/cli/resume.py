@@ -17,6 +17,7 @@ import typer
 
 from piecework import MissingInputError, RunChangedError, RunHeldError, RunInfo, RunResult, UnknownQuestionError
 from piecework.cli.answers import read_answers
+from piecework.cli.budget import MaxCost, MaxTokens, PriceOption, read_allowance
 from piecework.cli.errors import MisuseError
 from piecework.cli.graphs import Debug, Given
 from piecework.cli.inputs import read_inputs
@@ -68,14 +69,17 @@ def resume(
         Path | None,
         typer.Option("--output", "-o", help="Of a report: the file to write.", show_default=False),
     ] = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: PriceOption = None,
     store: StoreUrl = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     debug: Debug = False,
 ) -> None:
     """Go on with a run where it stopped: what finished is not run again.
 
-    A run that has completed gives its result once more. A report that has gaps is continued by a run of its own, which
-    writes these.
+    A run that has completed gives its result once more; of a report that has gaps, these are written first. The budget
+    of a report counts all that it has used so far, and stays as it was unless it is given anew.
     """
     with reading(store) as kept:
         assert kept.store is not None
@@ -83,12 +87,15 @@ def resume(
         if info.status == "running":  # Told before anything is read, imported or shown.
             raise RunHeldError(info.run_id, held_by=described(info.owner), seconds=info.lease - time.time())
         order = read_order(info.start.labels)
-        changes = Changes(source or [], model, output, on_change)
         if order is not None and graph is None:
             _refuse({"--answer": answer, "-i": given}, f"run {info.run_id!r} is a report")
+            allowance = read_allowance(max_tokens, max_cost, price, before=order.allowance)
+            changes = Changes(source or [], model, output, on_change, allowance)
             resume_report(kept, info, order, changes, quiet=quiet, debug=debug)
             return
-        _refuse({"--source": source, "--model": model, "-o": output}, f"run {info.run_id!r} is resumed with a graph")
+        bounds = {"--max-tokens": max_tokens, "--max-cost": max_cost, "--price": price}
+        others = {"--source": source, "--model": model, "-o": output, **bounds}
+        _refuse(others, f"run {info.run_id!r} is resumed with a graph")
         _resume_graph(kept, kept.store, info, graph, answer or [], given or [], on_change, quiet=quiet)
 
 

@@ -1,6 +1,6 @@
 """Reports that are resumed: rebuilt from the order that their run keeps, written on, or printed once more.
 
-`resume` comes here. A report with gaps has completed, so another run takes over what it has and writes the gaps.
+`resume` comes here. Of a report with gaps, just these are written, and it is joined again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal
 import typer
 
 from piecework import RunChangedError, RunInfo, RunResult
+from piecework.cli.budget import Allowance, stopping
 from piecework.cli.errors import MisuseError
 from piecework.cli.keeping import Keeping
-from piecework.cli.naming import new_run_id
 from piecework.cli.orders import ReportOrder
 from piecework.cli.reporting import (
     Authorship,
@@ -31,10 +31,8 @@ from piecework.cli.reporting import (
     write,
 )
 from piecework.cli.streams import say
-from piecework.core.portal import run_blocking
-from piecework.core.ports import RunLog
 from piecework.observe import Observer
-from piecework.report import DEFAULT_CONCURRENCY, Report, report_generator, report_of
+from piecework.report import concurrency_of, joined, report_generator, report_of
 
 __all__ = ("Changes", "resume_report")
 
@@ -53,6 +51,8 @@ class Changes:
     """The file to write."""
     on_change: Literal["continue", "error"]
     """What to do if the sources hold something else by now."""
+    allowance: Allowance
+    """What it may use up from now on, all that it has used included; where it is not said again, as it was ordered."""
 
     def words(self) -> Sequence[str]:
         """Return them as they are typed."""
@@ -71,30 +71,17 @@ def resume_report(
         MisuseError: It cannot be gone on with as asked.
         typer.Exit: There are gaps in it.
     """
-    assert kept.store is not None
     output = changes.output or (None if order.output is None else Path(order.output))
     check_output(output)
     if not debug:
         hush_libraries()
-    info = _last(kept.store, info)
     if info.status == "completed" and not info.tally.failed:
         _print_again(kept, info, order, output, quiet=quiet)
         return
     who = _writer(info, order, changes, output)
     if not quiet:
         say(str(who))
-    _go_on(kept, info, order, who, output, changes.words(), quiet=quiet)
-
-
-def _last(store: RunLog, info: RunInfo) -> RunInfo:
-    """The run that goes on with a report now: the last one that took over from it because of its gaps."""
-    runs = run_blocking(store.runs())  # The newest first.
-    while True:
-        labels = info.start.labels
-        after = next((one for one in runs if one.start.parent == info.run_id and one.start.labels == labels), None)
-        if after is None or info.status != "completed":
-            return info
-        info = after
+    _go_on(kept, info, order, who, changes, output, quiet=quiet)
 
 
 def _print_again(kept: Keeping, info: RunInfo, order: ReportOrder, output: Path | None, *, quiet: bool) -> None:
@@ -114,32 +101,36 @@ def _go_on(
     info: RunInfo,
     order: ReportOrder,
     who: Authorship,
+    changes: Changes,
     output: Path | None,
-    typed: Sequence[str],
     *,
     quiet: bool,
 ) -> None:
-    assert kept.store is not None
-    gaps = info.status == "completed"
-    run_id = new_run_id(kept.store, "report") if gaps else info.run_id
-    if gaps and not quiet:
-        say(f"run {info.run_id} has completed with gaps; run {run_id} takes over what it has, and writes them")
+    if info.status == "completed" and not quiet:
+        say(f"run {info.run_id} has completed with gaps: only these are written")
     # A run that was killed before its inputs were recorded is given them again.
     inputs: Mapping[str, object] = {"topic": order.topic, "section_count": order.sections} if not info.facts else {}
+    typed = changes.words()
+    raised = changes.allowance.words() if changes.allowance != order.allowance else []
 
     def perform(observer: Observer) -> RunResult:
-        runner = kept.runner(observers=[observer], labels=info.start.labels, max_concurrency=DEFAULT_CONCURRENCY)
+        runner = kept.runner(
+            observers=[observer],
+            labels=info.start.labels,
+            max_concurrency=concurrency_of(who.writer),
+            budget=changes.allowance.budget(),
+        )
         graph = report_generator(who.writer)
         with _same_kind(info, order):
-            if gaps:
-                return runner.fork(info.run_id, graph, new_id=run_id)
-            return runner.resume(info.run_id, graph, inputs=inputs)
+            result = runner.resume(info.run_id, graph, inputs=inputs, failed="retry")
+        return joined(result, graph, kept.store)
 
-    with kept.advised(run_id, *typed):
-        written: Report = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
+    advised = kept.advised(info.run_id, *typed, *raised)
+    with advised, stopping(kept, info.run_id, changes.allowance, who.writer, *typed):
+        written = write(perform, who, wanted=order.sections, has_sources=bool(order.sources), quiet=quiet)
         deliver(written.text, output)
     if written.gaps:
-        say(kept.advice(run_id, *typed))
+        say(kept.advice(info.run_id, *typed, *raised))
         raise typer.Exit(_FAILED)
 
 

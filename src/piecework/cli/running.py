@@ -16,7 +16,7 @@ from piecework.cli.errors import FailedError, MisuseError
 from piecework.cli.keeping import Keeping
 from piecework.cli.results import as_json, as_text, described, failures
 from piecework.cli.streams import print_result, printable, say
-from piecework.observe import CallFinished, Event, Failed, Observer
+from piecework.observe import AttemptFailed, CallFinished, Event, Failed, Observer
 
 __all__ = ("perform", "selected")
 
@@ -103,11 +103,17 @@ class Calls:
         self._count = 0
         self._failed = 0
         self._recorded = 0
+        self._cached = 0
+        self._retries = 0
         self._last_failed: deque[CallFinished] = deque(maxlen=1000)  # Of a million failed items, none is asked for.
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, CallFinished) and event.recorded:
             self._recorded += 1
+        elif isinstance(event, CallFinished) and event.cached:
+            self._cached += 1
+        elif isinstance(event, AttemptFailed):
+            self._retries += 1
         elif isinstance(event, CallFinished):
             self._count += 1
             if isinstance(event.outcome, Failed):
@@ -123,9 +129,11 @@ class Calls:
 
     def __str__(self) -> str:
         failed = f", {self._failed} failed" if self._failed else ""
+        retries = f", {self._retries} tried again" if self._retries else ""
+        cached = f", {self._cached} from the cache" if self._cached else ""
         recorded = f", {self._recorded} on record" if self._recorded else ""
         called = f"{self._count} call{'' if self._count == 1 else 's'}"
-        return f"{called}{failed}{recorded}, {time.monotonic() - self._began:.1f} s"
+        return f"{called}{failed}{retries}{cached}{recorded}, {time.monotonic() - self._began:.1f} s"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from piecework import RunInfo
+from piecework.cli.amounts import used_in
 from piecework.cli.errors import MisuseError
 from piecework.cli.following import follow
 from piecework.cli.graphs import Debug
@@ -70,7 +71,7 @@ def show(
     if call is not None:
         _show_call(info, recorded, tree, call, everything=everything, as_json=as_json)
         return
-    portrait = Portrait(info, recorded, tree)
+    portrait = Portrait(info, recorded, tree, used_in(facts))
     if as_json:
         print_json(run_data(portrait))
     else:

@@ -12,13 +12,24 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from piecework.cli.streams import printable
-from piecework.observe import CallFinished, CallStarted, Done, Event, Failed, Outcome, RunFinished
+from piecework.observe import (
+    AttemptFailed,
+    CallFinished,
+    CallStarted,
+    Done,
+    Event,
+    Failed,
+    Outcome,
+    Paused,
+    RunFinished,
+)
 from piecework.report import Section, WrittenSection
-from piecework.report.gaps import reason_of
+from piecework.report.gaps import brief_reason_of, reason_of
 from piecework.report.words import spread_ideographs
 
 __all__ = (
     "Entry",
+    "Retry",
     "Stage",
     "Standing",
     "State",
@@ -27,17 +38,32 @@ __all__ = (
     "duration",
     "fold",
     "news",
+    "retry_in",
     "totals",
 )
 
 State: TypeAlias = Literal["waiting", "writing", "done", "empty", "failed", "interrupted"]
 """How far one section is; empty is one that there was nothing to write for."""
 
-Stage: TypeAlias = Literal["planning", "writing", "joining", "done", "failed", "interrupted"]
-"""How far the run is."""
+Stage: TypeAlias = Literal["planning", "writing", "joining", "done", "failed", "interrupted", "stopped"]
+"""How far the run is; stopped is one whose budget is spent."""
 
 _MINUTE = 60
 _HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What failed, and is about to be tried again."""
+
+    number: int
+    """Which retry it is, from 1."""
+    wait: float
+    """Seconds until then."""
+    at: float
+    """When that is."""
+    reason: str
+    """Why it failed, in one line fit to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,12 @@ class Entry:
     """How many words were written."""
     reason: str = ""
     """Why it failed, in one line fit to be shown."""
+    retry: Retry | None = None
+    """Its last failure, after which it was or will be tried again; None once it has ended."""
+
+    def waits(self, now: float) -> Retry | None:
+        """Return what it waits for until it is tried again, if it does."""
+        return self.retry if self.retry is not None and now < self.retry.at else None
 
     def elapsed(self, now: float) -> float | None:
         """Return for how many seconds it has been written or was; None if that has not begun."""
@@ -76,6 +108,8 @@ class Standing:
     """The sections of the plan, in its order."""
     ended: float | None = None
     """When the run ended."""
+    retry: Retry | None = None
+    """The last failure of planning or joining, after which that was or will be tried again."""
 
     @property
     def counts(self) -> Counter[State]:
@@ -89,6 +123,8 @@ def fold(standing: Standing, event: Event, now: float) -> Standing:
         return standing
     if isinstance(event, CallStarted):
         return _started(standing, event, now)
+    if isinstance(event, AttemptFailed):
+        return _failed_once(standing, event, now)
     if isinstance(event, CallFinished):
         return _finished(standing, event, now)
     if isinstance(event, RunFinished):
@@ -103,11 +139,12 @@ def broken_off(standing: Standing, stage: Literal["failed", "interrupted"], now:
 
 def news(before: Standing, after: Standing) -> list[str]:
     """Return what changed from one standing to a later one, a line for each thing."""
-    lines: list[str] = []
+    lines = _retrying(before.retry, after.retry)
     if before.planned is None and after.planned is not None:
         titles = "; ".join(entry.title for entry in after.entries)
         lines.append(f"plan: {counted(len(after.entries), 'section')}: {titles}" if titles else "plan: no sections")
     for old, new in zip(before.entries, after.entries, strict=False):  # There are none before the plan.
+        lines += _retrying(old.retry, new.retry, f"{new.title}: ")
         if new.state != old.state:
             lines.append(_told(new))
     if after.stage == "joining" != before.stage:
@@ -120,14 +157,21 @@ def news(before: Standing, after: Standing) -> list[str]:
 def totals(standing: Standing, now: float) -> str:
     """Return the whole run in one line, such as `4 of 6 sections, 12.3 s`."""
     elapsed = duration((now if standing.ended is None else standing.ended) - standing.began)
+    waits = standing.retry is not None and now < standing.retry.at
+    again = f"{retry_in(standing.retry, now)}, " if standing.retry is not None and waits else ""
     if standing.planned is None:
         what = "planning" if standing.ended is None else f"planning {standing.stage}"
-        return f"{what}, {elapsed}"
+        return f"{what}, {again}{elapsed}"
     written = standing.counts["done"]
     if standing.stage == "joining":
-        return f"joining {counted(written, 'section')}, {elapsed}"
-    manner = f"{standing.stage}: " if standing.stage in {"failed", "interrupted"} else ""
+        return f"joining {counted(written, 'section')}, {again}{elapsed}"
+    manner = f"{standing.stage}: " if standing.stage in {"failed", "interrupted", "stopped"} else ""
     return f"{manner}{written} of {counted(len(standing.entries), 'section')}, {elapsed}"
+
+
+def retry_in(retry: Retry, now: float) -> str:
+    """Return when something is tried again: `retry in 3.0 s`."""
+    return f"retry in {duration(retry.at - now)}"
 
 
 def counted(count: int, what: str) -> str:
@@ -156,21 +200,39 @@ def _started(standing: Standing, event: CallStarted, now: float) -> Standing:
     return _with_entry(standing, index, replace(standing.entries[index], state="writing", began=now))
 
 
+def _failed_once(standing: Standing, event: AttemptFailed, now: float) -> Standing:
+    reason = printable(brief_reason_of(event.error))
+    name = event.call.target.name
+    if name in {"orchestrator", "synthesizer"}:
+        before = standing.retry
+        return replace(standing, retry=Retry(_next(before), event.wait, now + event.wait, reason))
+    index = _index(standing, event)
+    if index is None or standing.entries[index].state != "writing":
+        return standing
+    entry = standing.entries[index]
+    retry = Retry(_next(entry.retry), event.wait, now + event.wait, reason)
+    return _with_entry(standing, index, replace(entry, retry=retry))
+
+
+def _next(retry: Retry | None) -> int:
+    return 1 if retry is None else retry.number + 1
+
+
 def _finished(standing: Standing, event: CallFinished, now: float) -> Standing:
     outcome = event.outcome
     if event.call.target.name == "orchestrator" and isinstance(outcome, Done):
         titles = [printable(section.title) for section in cast("Sequence[Section]", outcome.value)]
         entries = tuple(Entry(title or f"section {number}") for number, title in enumerate(titles, start=1))
-        return replace(standing, stage="writing", planned=now, entries=entries)
+        return replace(standing, stage="writing", planned=now, entries=entries, retry=None)
     index = _index(standing, event)
-    # What is on record from before was not started in this run.
-    expected: State = "waiting" if event.recorded else "writing"
+    # What is on record from before, or in a cache, was not started in this run.
+    expected: State = "waiting" if event.recorded or event.cached else "writing"
     if index is None or standing.entries[index].state != expected:
         return standing
     return _with_entry(standing, index, _entry_ended(standing.entries[index], outcome, now))
 
 
-def _index(standing: Standing, event: CallStarted | CallFinished) -> int | None:
+def _index(standing: Standing, event: CallStarted | AttemptFailed | CallFinished) -> int | None:
     """Return which entry an event is about, if it is about one."""
     index = event.call.item
     if event.call.target.name != "write_section" or not isinstance(index, int) or index >= len(standing.entries):
@@ -183,6 +245,9 @@ def _with_entry(standing: Standing, index: int, entry: Entry) -> Standing:
 
 
 def _entry_ended(entry: Entry, outcome: Outcome, now: float) -> Entry:
+    entry = replace(entry, retry=None)
+    if isinstance(outcome, Paused) and outcome.stopped:
+        return replace(entry, state="waiting", began=None)  # It was to be tried again.
     if isinstance(outcome, Failed):
         return replace(entry, state="failed", ended=now, reason=printable(reason_of(outcome.error)))
     if not isinstance(outcome, Done):
@@ -199,15 +264,17 @@ def _word_count(text: str) -> int:
 def _last_stage(outcome: Outcome | None) -> Stage:
     if isinstance(outcome, Done):
         return "done"
+    if isinstance(outcome, Paused) and outcome.stopped:
+        return "stopped"
     return "failed" if isinstance(outcome, Failed) else "interrupted"
 
 
 def _over(standing: Standing, stage: Stage, now: float) -> Standing:
     entries = tuple(
-        replace(entry, state="interrupted", ended=now) if entry.state == "writing" else entry
+        replace(entry, state="interrupted", ended=now, retry=None) if entry.state == "writing" else entry
         for entry in standing.entries
     )
-    return replace(standing, stage=stage, entries=entries, ended=now)
+    return replace(standing, stage=stage, entries=entries, ended=now, retry=None)
 
 
 def _told(entry: Entry) -> str:
@@ -218,3 +285,10 @@ def _told(entry: Entry) -> str:
     if entry.state == "failed":
         return f"failed: {entry.title} ({elapsed}): {entry.reason}"
     return f"{entry.state}: {entry.title} ({elapsed})" if elapsed else f"{entry.state}: {entry.title}"
+
+
+def _retrying(before: Retry | None, after: Retry | None, what: str = "") -> list[str]:
+    """Return the line that tells a new failure after which `what` is tried again, if there is one."""
+    if after is None or after == before:
+        return []
+    return [f"retrying in {duration(after.wait)}: {what}{after.reason}"]

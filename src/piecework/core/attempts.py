@@ -115,9 +115,9 @@ class Attempts:
     async def _tries(self, call: Call, kwargs: Mapping[str, object], policy: CallPolicy) -> Outcome:
         """Try a call until it ends otherwise than by an exception that its policy has it tried again after."""
         retries = 0
+        if self._spent():
+            return STOPPED
         while True:
-            if self._spent():
-                return STOPPED
             outcome, wait = await self._try(call, kwargs, policy, retries)
             if wait is None or call.site.owner.closing:
                 await self._calm(call)
@@ -126,6 +126,8 @@ class Attempts:
             if self._door.emit is not None:
                 self._door.emit(AttemptFailed(call, outcome.error, wait))
             await self._undisturbed(call, partial(self._sleep, call, wait))
+            if self._spent():
+                return STOPPED
             retries += 1
             live = call.living()
             live.attempts += 1
@@ -292,11 +294,12 @@ class Attempts:
 
     def _of_its_own(self, told: Sequence[Reported], kwargs: Mapping[str, object]) -> Sequence[Reported]:
         """Reports of messages that the call did not only pass on: it was given them, or they were counted before."""
-        if not any(each.id for each in told):
+        if not told:
             return told
-        given = {each.id for each in usage_reported(kwargs)}
-        new = [each for each in told if not each.id or (each.id not in given and each.id not in self._counted)]
-        self._counted.update(each.id for each in new)
+        given = usage_reported(kwargs)
+        ids, answers = {each.id for each in given} | self._counted, {each.answer for each in given}
+        new = [each for each in told if each.answer not in answers and not (each.id and each.id in ids)]
+        self._counted.update(each.id for each in new if each.id)
         return new
 
     def _cost(self, call: Call, spending: Spending, told: Sequence[Reported]) -> float:

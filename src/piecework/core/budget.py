@@ -109,7 +109,7 @@ class Spending:
             Exception: What that function raises.
         """
         prices = self._budget.prices
-        if prices is None:
+        if prices is None or not (reported.input_tokens or reported.output_tokens):
             return 0.0
         if callable(prices):
             cost = prices(reported.model, reported.input_tokens, reported.output_tokens)

@@ -6,6 +6,7 @@ its address is spelled only when somebody asks.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
@@ -16,7 +17,21 @@ from piecework.core.policy import CallPolicy
 from piecework.core.quota import Share
 from piecework.core.usage import Reported, Usage, total
 
-__all__ = ("Call", "Children", "Clock", "Handler", "Kind", "Live", "Owner", "Shared", "Site", "Slot", "Target", "place")
+__all__ = (
+    "Call",
+    "Children",
+    "Clock",
+    "Handler",
+    "Kind",
+    "Live",
+    "Owner",
+    "Shared",
+    "Site",
+    "Slot",
+    "Target",
+    "Thread",
+    "place",
+)
 
 Kind: TypeAlias = Literal["async", "blocking", "async_generator", "generator"]
 """How a function is driven: awaited, called on a thread, or drained of its chunks."""
@@ -99,6 +114,13 @@ class Clock(Protocol):
     def beat(self) -> None:
         """The attempt said that it is alive; from any thread."""
         ...
+
+
+class Thread(Protocol):
+    """One call of a blocking function on a thread of its own."""
+
+    retaking: asyncio.Task[None] | None
+    """Waits for the slot that the call had lent, while it does."""
 
 
 class Owner(Protocol):
@@ -249,8 +271,11 @@ class Live(Struct, eq=False):
     reported: Sequence[Reported] = ()
     """What the running attempt has said that it uses up."""
 
-    thread: object = None
-    """Names the thread that an async stand-in runs its blocking function on, while it does."""
+    thread: Thread | None = None
+    """What an async stand-in runs its blocking function on, while it does."""
+
+    runs: int = 0
+    """How many runs of their own it waits for."""
 
     def take_usage(self) -> Usage | None:
         """What it has used up since this was last asked, with what nobody counted for a budget or a limit."""
@@ -266,8 +291,8 @@ class Live(Struct, eq=False):
 
     @property
     def awaits_children(self) -> bool:
-        """Whether something in the call waits for a call that it started."""
-        return self.children is not None and self.children.awaited > 0
+        """Whether something in the call waits for a call, or a run, that it started."""
+        return self.runs > 0 or (self.children is not None and self.children.awaited > 0)
 
 
 def place(path: str, item: int | str | None, turn: int | None = None) -> str:

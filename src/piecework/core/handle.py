@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, Protocol
 
-from piecework.core.call import Call
+from piecework.core.call import Call, Thread
 from piecework.core.current import given_up
 from piecework.core.interrupts import Interruption
 from piecework.core.limits import lend, take
@@ -21,7 +22,7 @@ from piecework.core.run import Run
 from piecework.core.threads import Signal, drive
 from piecework.core.waiting import see_out
 
-__all__ = ("Handle", "Siblings", "wait_lending")
+__all__ = ("Handle", "Siblings", "lent", "wait_lending")
 
 
 class Siblings(Protocol):
@@ -202,14 +203,40 @@ class Handle(asyncio.Future[Any]):
 
 def wait_lending(call: Call, run: Run, arrived: threading.Event) -> None:
     """Wait on a thread of a running call; a blocking call lends its slot meanwhile."""
-    if not _on_own_thread(call) or given_up(call):
+    with lent(call, run):
         arrived.wait()
+
+
+@contextmanager
+def lent(call: Call, run: Run) -> Generator[None]:
+    """On a thread of a running call, be without the call's slot for a while, where the thread is the call's own."""
+    if not _on_own_thread(call) or given_up(call):
+        yield
         return
     limiter, thread = run.door.limiter, call.living().thread
     lend(call, limiter)
-    arrived.wait()
-    if not call.site.owner.closing and call.living().thread is thread:  # Else the attempt was given up meanwhile.
-        drive(take(call, limiter), run.loop)
+    try:
+        yield
+    finally:
+        if call.site.owner.closing or call.living().thread is not thread:  # Else the attempt was given up meanwhile.
+            pass
+        elif thread is None:
+            drive(take(call, limiter), run.loop)
+        else:
+            _retake(call, run, thread)
+
+
+def _retake(call: Call, run: Run, thread: Thread) -> None:
+    """Take back what a call has lent that runs on a thread of its own, unless it is given up while it waits."""
+    taken = threading.Event()
+
+    def begin() -> None:
+        thread.retaking = run.loop.create_task(take(call, run.door.limiter, thread=thread))
+        thread.retaking.add_done_callback(lambda _: taken.set())
+
+    run.loop.call_soon_threadsafe(begin)
+    taken.wait()
+    thread.retaking = None
 
 
 def _on_own_thread(call: Call) -> bool:

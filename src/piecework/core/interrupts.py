@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeAlias, cast
 
 from piecework.core.call import Call
-from piecework.core.current import CURRENT
+from piecework.core.current import CURRENT, given_up
 from piecework.core.outcome import Done, Paused, Question
 from piecework.errors import OutsideRunError
 
@@ -60,6 +60,10 @@ def interrupt(value: object) -> Answer:
     if call is None:
         raise OutsideRunError(
             "interrupt() asks from inside a node, and no node runs here: call it in a node's function."
+        )
+    if given_up(call):
+        raise OutsideRunError(
+            f"this attempt of node {call.target.name!r} took too long and was given up: it can ask nothing more."
         )
     live = call.living()
     live.asked += 1

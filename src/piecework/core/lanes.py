@@ -393,7 +393,8 @@ class Pool:
                 self._hungry = True
                 limiter.when_free(self._fed)
         for limit in self._limits:
-            wanted = min(wanted, limit.free)
+            # Some stand in line all the same: others do too, and who is not in line gets nothing.
+            wanted = min(wanted, max(limit.free, FIRST_WIDTH - self.size))
             if wanted <= 0 and not self._hungry:
                 self._hungry = True
                 limit.when_free(self._run.loop, self._fed)

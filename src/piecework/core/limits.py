@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar, cast
 
-from piecework.core.call import Call
+from piecework.core.call import Call, Thread
 from piecework.core.current import CURRENT
 from piecework.core.quota import Share
 
@@ -108,8 +108,14 @@ class Limiter:
             waiter.set_result(None)
 
 
-async def take(call: Call, limiter: Limiter | None) -> None:
-    """Wait for the slot of a call that is about to run, or for all that one has lent that is about to go on."""
+async def take(call: Call, limiter: Limiter | None, *, thread: Thread | None = None) -> None:
+    """Wait for the slot of a call that is about to run, or for all that one has lent that is about to go on.
+
+    Args:
+        call: The call.
+        limiter: The run's concurrency.
+        thread: What the call runs on, where that may be given up meanwhile: then nothing is taken.
+    """
     if call.slot == "held":
         return
     lent = call.live.shares if call.slot == "lent" and call.live is not None else ()
@@ -124,7 +130,10 @@ async def take(call: Call, limiter: Limiter | None) -> None:
         for share in retaken:
             share.lend()
         raise
-    call.slot = "held"
+    if thread is None or (call.live is not None and call.live.thread is thread):
+        call.slot = "held"
+    elif limiter is not None:
+        limiter.release()
 
 
 def lend(call: Call, limiter: Limiter | None) -> None:

@@ -153,6 +153,8 @@ class Placing:
                 share.end(Ending(failed=True))
 
         work.give_back = give_back
+        if work.retaking is not None:
+            work.retaking.cancel()
         if call.site.owner.closing:
             live.abandoned = True
             self._on_abandoned(call)
@@ -171,6 +173,8 @@ class _Work:
     ) -> None:
         self.call = call
         """What it is called for."""
+        self.retaking: asyncio.Task[None] | None = None
+        """Waits for the slot that the call had lent, while it does."""
         self.give_back: Callable[[], None] | None = None
         """Gives back what it holds, where it was given up."""
         self.ended: asyncio.Future[None] = loop.create_future()

@@ -21,7 +21,7 @@ from msgspec import Struct
 from piecework.core.attempts import Attempts
 from piecework.core.budget import Spending
 from piecework.core.caching import Caching
-from piecework.core.call import Call, Owner, Site, Target, place
+from piecework.core.call import Call, Live, Owner, Site, Target, place
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
@@ -123,6 +123,8 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
         over = Failed(RunTimeoutError(start.run_id, seconds=setting.policy.timeout))
         timer = loop.call_later(setting.policy.timeout, scope.finish, over)
         task.add_done_callback(lambda _: timer.cancel())
+    around = CURRENT.get()
+    waits = None if around is None else _waits(around, loop)
     try:
         return Ended(start.run_id, await asyncio.shield(task), used=door.used)
     except asyncio.CancelledError as cancelled:
@@ -136,6 +138,19 @@ async def perform(plan: Plan, *, start: RunStart, setting: Setting, opened: Open
             cancelled.add_note(f"what finished could not be recorded: {unrecorded}")
             raise cancelled from unrecorded
         raise
+    finally:
+        if waits is not None:
+            waits.runs -= 1
+
+
+def _waits(call: Call, loop: asyncio.AbstractEventLoop) -> Live | None:
+    """Have a running call wait for a run that is no part of its own, and lend what it holds meanwhile."""
+    run = call.site.owner.run
+    if not isinstance(run, Run) or run.loop is not loop:
+        return None
+    live = call.living()
+    live.runs += 1
+    return live
 
 
 def _open(run_id: str, loop: asyncio.AbstractEventLoop, setting: Setting, opened: Opened | None) -> Run:

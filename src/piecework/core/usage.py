@@ -71,6 +71,9 @@ class Reported(Struct, frozen=True, gc=False):
     id: str = ""
     """What the answer is known by; empty where it does not say."""
 
+    answer: int = 0
+    """The identity of the answer, while somebody has it."""
+
 
 def total(told: Iterable[Reported]) -> Usage:
     """Several reports together; what they cost is not known yet."""
@@ -160,7 +163,7 @@ def _counted(usage: object, told_by: object) -> Reported | None:
     if counts[:2] == [None, None] or any(count is not None and count < 0 for count in counts):
         return None
     read, written, made, reused = (count or 0 for count in counts)
-    return Reported(_model(told_by), read + made + reused, written, _id(told_by))
+    return Reported(_model(told_by), read + made + reused, written, _id(told_by), id(told_by))
 
 
 def _count(usage: object, names: tuple[str, ...]) -> int | None:

@@ -124,7 +124,7 @@ class RunnerBase:
         compiled = COMPILED.get(graph) or blueprint(graph)
         if not self._engine.caches:
             self._refuse_cached(compiled)
-        if self._engine.stores:
+        if self._engine.stores or self._engine.caches:
             self._note(graph, compiled)
         return compiled
 
@@ -157,7 +157,7 @@ class RunnerBase:
         given = {**(inputs or {})} if fast else gather_inputs(compiled, inputs, named)
         if not given.keys() <= compiled.accepted or (new and not compiled.required <= given.keys()):
             check_inputs(graph, given)
-        if self._engine.stores:
+        if self._engine.stores or (compiled.cached and self._engine.caches):
             self._note(graph, compiled)
         return Work(
             name=compiled.name,

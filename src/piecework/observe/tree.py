@@ -22,11 +22,15 @@ __all__ = ("Place", "PlaceKind", "PlaceState", "node_path", "read_tree")
 PlaceKind: TypeAlias = Literal["run", "call", "graph", "fan-out"]
 """What stands at a place."""
 
-PlaceState: TypeAlias = Literal["done", "failed", "paused", "cancelled", "begun", "waiting", "skipped"]
+PlaceState: TypeAlias = Literal["done", "failed", "paused", "stopped", "cancelled", "begun", "waiting", "skipped"]
 """How far it is. `begun` is a graph or a fan-out of which something has ended, but not all; `waiting` is what has not
-ended yet, whether or not it runs; `skipped` is what a run that has completed did not need."""
+ended yet, whether or not it runs; `skipped` is what a run that has completed did not need; `stopped` is a call that was
+to be tried again when the run's budget was spent."""
 
 _SEGMENT = re.compile(r"(?P<name>.*?)(?:\[(?P<item>[^\[\]]*)\])?(?P<turn>@\d+)?$", re.S)
+_HANDLER = ":handler"
+"""How the name of an error handler's calls ends, after that of its node."""
+
 _KEYS = re.compile(r"\[[^\[\]/]*\]|@\d+")
 
 
@@ -84,8 +88,9 @@ def read_tree(start: RunStart, recorded: Recorded) -> Place:
     for address in (*recorded.plans, *recorded.pulled):
         # Items that came before their plan, as in a log that goes on, have made the fan-out already.
         root.fan_out(address)
-    completed = recorded.end is not None and recorded.end.status == "done"
-    return _Reader(recorded, _parts(start.shape), completed=completed).place(root, "run", start.name)
+    ended = None if recorded.end is None else recorded.end.status
+    reader = _Reader(recorded, _parts(start.shape), completed=ended == "done", stopped=ended == "stopped")
+    return reader.place(root, "run", start.name)
 
 
 def node_path(address: str) -> str:
@@ -146,6 +151,7 @@ class _Reader:
     recorded: Recorded
     parts: Mapping[str, Sequence[str]]
     completed: bool
+    stopped: bool
 
     def place(self, draft: _Draft, kind: PlaceKind, name: str) -> Place:
         if draft.spread:
@@ -158,21 +164,32 @@ class _Reader:
             return self.place(lone, "call", f"{name}{lone.address.removeprefix(draft.address)}")
         inner = tuple(self._inner(draft, path if kind == "run" or draft.fact is None else None))
         if draft.fact is not None:
-            return Place("call", draft.address, name, draft.fact.status, draft.fact, inner=inner)
+            return Place("call", draft.address, name, self._call_state(draft.fact), draft.fact, inner=inner)
         return Place(kind, draft.address, name, self._graph_state(inner), inner=inner)
 
     def _inner(self, draft: _Draft, path: str | None) -> Iterator[Place]:
-        """Yield what is inside: nodes in the order of their graph, also those that have not begun, then children."""
+        """Yield what is inside: nodes in the order of their graph, also those that have not begun, then children.
+
+        The calls of a node's error handler stand after the node's own.
+        """
         names = () if path is None else self.parts.get(path, ())
+        segments: dict[str, list[str]] = {}
+        for segment in draft.inner:
+            segments.setdefault(_SEGMENT.sub(r"\g<name>", segment), []).append(segment)
         for name in names:
-            found = [segment for segment in draft.inner if _SEGMENT.sub(r"\g<name>", segment) == name]
-            for segment in found:
+            found = segments.pop(name, [])
+            for segment in (*found, *segments.pop(f"{name}{_HANDLER}", [])):
                 yield self.place(draft.inner[segment], "graph", segment)
             if not found:
                 yield Place("call", f"{draft.address}/{name}", name, "skipped" if self.completed else "waiting")
-        for segment, part in draft.inner.items():
-            if _SEGMENT.sub(r"\g<name>", segment) not in names:
-                yield self.place(part, "graph", segment)
+        for segment in (segment for others in segments.values() for segment in others):
+            yield self.place(draft.inner[segment], "graph", segment)
+
+    def _call_state(self, fact: Fact) -> PlaceState:
+        # A call that is told as paused and waits for no answer was not finished since nothing new may begin.
+        if fact.status == "paused" and self.stopped and not self.recorded.asked_in(fact.address):
+            return "stopped"
+        return fact.status
 
     def _fan_out(self, draft: _Draft, name: str) -> Place:
         items = tuple(
@@ -188,6 +205,8 @@ class _Reader:
             state = "done"
         elif counts["paused"]:
             state = "paused"
+        elif counts["stopped"]:
+            state = "stopped"
         return Place("fan-out", draft.address, name, state, size=size, inner=items)
 
     def _size(self, address: str) -> int | None:
@@ -202,7 +221,7 @@ class _Reader:
         if self.completed and not any(place.kind == "call" and place.state == "failed" for place in inner):
             return "done"
         states = {place.state for place in inner if place.kind != "fan-out" or place.state != "failed"}
-        for state in ("failed", "paused", "cancelled"):
+        for state in ("failed", "paused", "stopped", "cancelled"):
             if state in states:
                 return state
         if inner and all(place.state == "done" for place in inner):

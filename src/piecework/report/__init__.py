@@ -12,6 +12,7 @@ All of it is built on the public face of piecework alone.
 from __future__ import annotations
 
 from piecework.report.errors import (
+    BudgetSpentError,
     EmptyTopicError,
     MissingExtraError,
     MissingSourceError,
@@ -31,21 +32,25 @@ from piecework.report.workflow import (
     DEFAULT_CONCURRENCY,
     DEFAULT_SECTION_COUNT,
     Report,
+    concurrency_of,
+    joined,
     report_generator,
     report_of,
     write_report,
 )
-from piecework.report.writer import Citation, Section, Writer, WrittenSection
+from piecework.report.writer import Citation, LimitedWriter, Section, Writer, WrittenSection
 
 __all__ = (
     "DEFAULT_CONCURRENCY",
     "DEFAULT_SECTION_COUNT",
+    "BudgetSpentError",
     "Citation",
     "EmptyTopicError",
     "Excerpt",
     "ExtractiveWriter",
     "Gap",
     "Library",
+    "LimitedWriter",
     "Material",
     "MissingExtraError",
     "MissingSourceError",
@@ -59,6 +64,8 @@ __all__ = (
     "SectionCountError",
     "Writer",
     "WrittenSection",
+    "concurrency_of",
+    "joined",
     "read_library",
     "read_material",
     "report_generator",

@@ -13,6 +13,7 @@ from typing import Literal
 from piecework.errors import PieceworkError
 
 __all__ = (
+    "BudgetSpentError",
     "EmptyTopicError",
     "MissingExtraError",
     "MissingSourceError",
@@ -46,6 +47,17 @@ class NothingWrittenError(ReportFailedError):
         """Why the first of them failed."""
         which = "the only section" if sections == 1 else f"all {sections} sections"
         super().__init__(f"{which} failed, so there is no report. {reason}")
+
+
+class BudgetSpentError(ReportFailedError):
+    """The budget was spent before the report was there."""
+
+    def __init__(self) -> None:
+        """Say how to go on."""
+        super().__init__(
+            "the budget is spent, and the report is not finished. Where it has a store and a run_id, what was written "
+            "is kept: go on with a larger budget."
+        )
 
 
 class EmptyTopicError(ReportError):

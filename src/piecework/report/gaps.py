@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from piecework import Failure, PieceworkError
+from piecework.report.models.errors import ModelError
 from piecework.report.writer import Section, WrittenSection
 
-__all__ = ("Gap", "gaps_in", "reason_of")
+__all__ = ("Gap", "brief_reason_of", "gaps_in", "reason_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, PieceworkError) and message:
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def brief_reason_of(error: BaseException) -> str:
+    """Return why an attempt failed, in one line, without what to do about it: it is being done."""
+    return error.reason if isinstance(error, ModelError) else reason_of(error)

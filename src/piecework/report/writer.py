@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from piecework import Failure
+from piecework import Failure, Limit
 
-__all__ = ("Citation", "Section", "Writer", "WrittenSection")
+__all__ = ("Citation", "LimitedWriter", "Section", "Writer", "WrittenSection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +82,14 @@ class Writer(Protocol):
         self, topic: str, sections: Sequence[Section], content: Sequence[WrittenSection | Failure]
     ) -> str | Awaitable[str]:
         """Return the whole report as Markdown; `content` has a `Failure` for each section that failed."""
+        ...
+
+
+@runtime_checkable
+class LimitedWriter(Protocol):
+    """A writer that may not be asked as much as one likes."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """What planning and writing count under, in this report and all others."""
         ...

@@ -1,18 +1,21 @@
 """One language model as the writer asks it: messages in, text out, and a count of what it cost.
 
-The one place where requests are made. A LangChain chat model does the asking and repeats what failed on the way; an
-answer that breaks off in the middle is an answer that was cut off.
+The one place where requests are made. A LangChain chat model does the asking, once; to ask again after a failure is for
+the workflow. An answer that breaks off in the middle is an answer that was cut off. What a request used up is told to
+the node that it is made in, however it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from piecework import Limit, OutsideRunError, add_usage
 from piecework.report.models.errors import RefusedAnswerError
-from piecework.report.models.faults import is_filtered, refuses_request, unfinished_text
+from piecework.report.models.faults import Unfinished, is_filtered, refuses_request, unfinished
 from piecework.report.models.thinking import without_thinking
 
 if TYPE_CHECKING:
@@ -82,20 +85,27 @@ class Chat:
         model: BaseChatModel,
         *,
         name: str | None = None,
+        priced_as: str = "",
+        limit: Limit | None = None,
         explain: Callable[[Exception], Exception] | None = None,
     ) -> None:
         """Take any LangChain chat `model`.
 
         Args:
-            model: Answers.
+            model: Answers. It should not repeat requests by itself: workflows do, and count them.
             name: What reports and messages call it; by default the name of its class.
+            priced_as: The name by which a budget finds its price; by default the one that its answers tell.
+            limit: What nodes that ask it count under.
             explain: Makes the errors of its client into others; by default they stay as they are.
         """
         self._model = model
         self._explain = explain
+        self._priced_as = priced_as
         self._usage = Usage()
         self.name = name or type(model).__name__
         """What reports and messages call the model."""
+        self.limit = limit
+        """What nodes that ask the model count under."""
 
     @property
     def usage(self) -> Usage:
@@ -120,8 +130,10 @@ class Chat:
                         reading.reschedule(0)
         except Exception as error:
             heard.broken = True
-            if not heard.answer().text:
+            if not heard.answer().text.strip():
                 raise self._explained(error) from error
+        finally:
+            self._count(heard)
         return self._answered(heard)
 
     async def ask_for(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Structured | None:
@@ -139,25 +151,39 @@ class Chat:
                 return None
             if is_filtered(error):
                 raise RefusedAnswerError(self.name) from error
-            unfinished = unfinished_text(error)
-            if unfinished is None:
+            found = unfinished(error)
+            if found is None:
                 raise self._explained(error) from error
-            return Structured(None, without_thinking(unfinished), cut_off=True)
+            return self._begun(found)
         heard = _Heard()
         heard.take(said["raw"])
+        self._count(heard)
         answer = self._answered(heard)
         return Structured(said["parsed"], answer.text, cut_off=answer.end == "cut off")
 
     def _explained(self, error: Exception) -> Exception:
         return error if self._explain is None else self._explain(error)
 
-    def _answered(self, heard: _Heard) -> Answer:
+    def _begun(self, found: Unfinished) -> Structured:
+        """What there is of data that was cut off."""
+        heard = _Heard()
+        heard.input_tokens, heard.output_tokens = found.input_tokens, found.output_tokens
+        self._count(heard)
+        self._usage = replace(self._usage, requests=self._usage.requests + 1)
+        return Structured(None, without_thinking(found.text), cut_off=True)
+
+    def _count(self, heard: _Heard) -> None:
+        """Count what a request used up, as far as the provider has told, and tell the node that it was made in."""
+        read, written = max(heard.input_tokens, 0), max(heard.output_tokens, 0)
+        if not read and not written:
+            return
         before = self._usage
-        self._usage = Usage(
-            before.requests + 1,
-            before.input_tokens + heard.input_tokens,
-            before.output_tokens + heard.output_tokens,
-        )
+        self._usage = Usage(before.requests, before.input_tokens + read, before.output_tokens + written)
+        with suppress(OutsideRunError):  # A chat may be asked without a workflow.
+            add_usage(input_tokens=read, output_tokens=written, model=self._priced_as or heard.model)
+
+    def _answered(self, heard: _Heard) -> Answer:
+        self._usage = replace(self._usage, requests=self._usage.requests + 1)
         answer = heard.answer()
         if answer.refused:
             raise RefusedAnswerError(self.name, answer.text)
@@ -174,6 +200,8 @@ class _Heard:
         """How many characters it has so far."""
         self.input_tokens = 0
         self.output_tokens = 0
+        self.model = ""
+        """What the provider calls the model; empty where it does not say."""
         self._texts: list[str] = []
         self._ends: set[str] = set()
         self._thinking = False
@@ -187,6 +215,7 @@ class _Heard:
         self.input_tokens += int(used.get("input_tokens", 0))
         self.output_tokens += int(used.get("output_tokens", 0))
         about: dict[str, Any] = message.response_metadata
+        self.model = str(about.get("model_name") or about.get("model") or self.model)
         details: dict[str, Any] = about.get("incomplete_details") or {}
         ends = (about.get("stop_reason"), about.get("finish_reason"), details.get("reason"))
         self._ends.update(end for end in ends if isinstance(end, str))

@@ -74,13 +74,28 @@ class BadSettingError(ReportError):
 class ModelError(ReportFailedError):
     """The model's provider does not answer as it should."""
 
-    def __init__(self, message: str, *, provider: str, status: int | None = None) -> None:
-        """Keep the facts beside `message`."""
+    def __init__(
+        self,
+        reason: str,
+        advice: str,
+        *,
+        provider: str,
+        status: int | None = None,
+        passing: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        """Say the `reason`, then the `advice`; keep the facts beside them."""
         self.provider = provider
         """The provider's name."""
         self.status = status
         """The HTTP status it answered with, where it did."""
-        super().__init__(message)
+        self.reason = reason
+        """What is wrong, without what to do about it."""
+        self.passing = passing
+        """Whether the same request may well be answered in a while."""
+        self.retry_after = retry_after
+        """Seconds that the provider asks to wait before, where it does and they are worth waiting."""
+        super().__init__(f"{reason}{advice}")
 
 
 class EmptyAnswerError(ReportFailedError):

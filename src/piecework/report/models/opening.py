@@ -10,6 +10,7 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from piecework import Limit
 from piecework.report.errors import MissingExtraError
 from piecework.report.models.chat import Chat
 from piecework.report.models.errors import BadSettingError, MissingKeyError
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ("ollama_url", "open_model")
 
 _OLLAMA_PORT = 11434
-_RETRIES = 2
+_AT_ONCE = 8
+"""How many nodes may ask a model at once, unless its limit is updated."""
+
 _MOST_TOKENS = 16_384
 _HOST = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:/]*)(?::(?P<port>\d+))?(?P<path>/.*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443, None: _OLLAMA_PORT}
@@ -30,6 +33,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, None: _OLLAMA_PORT}
 
 def open_model(name: str | ModelName, *, timeout: float = DEFAULT_TIMEOUT) -> Chat:
     """Return a chat with a model.
+
+    Its client repeats nothing by itself: the workflow whose nodes ask does, and counts. All chats with one model have
+    one limit: 8 nodes at once, fewer for a while when the provider says that it is asked too much.
 
     Args:
         name: `"anthropic:NAME"`, `"openai:NAME"` or `"ollama:NAME"`.
@@ -55,7 +61,8 @@ def open_model(name: str | ModelName, *, timeout: float = DEFAULT_TIMEOUT) -> Ch
         sdk=import_module(provider.sdk),
         timeout=timeout,
     )
-    return Chat(model, name=str(chosen), explain=explain)
+    limit = Limit(str(chosen), max_concurrency=_AT_ONCE)
+    return Chat(model, name=str(chosen), priced_as=chosen.model, limit=limit, explain=explain)
 
 
 def _key(provider: Provider) -> str:
@@ -75,7 +82,7 @@ def _client(name: ModelName, key: str, timeout: float) -> BaseChatModel:
         "model": name.model,
         "api_key": key,
         "timeout": timeout,
-        "max_retries": _RETRIES,
+        "max_retries": 0,
         "stream_usage": True,
     }
     if provider.package == "langchain_openai":

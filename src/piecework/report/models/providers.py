@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from piecework.report.models.errors import MissingModelNameError, UnknownProviderError
 from piecework.wording import did_you_mean
 
-__all__ = ("DEFAULT_TIMEOUT", "PROVIDERS", "ModelName", "Provider", "choose_model", "read_model_name")
+__all__ = (
+    "DEFAULT_TIMEOUT",
+    "PROVIDERS",
+    "ModelName",
+    "Provider",
+    "choose_model",
+    "read_model_name",
+)
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds without any sign of life after which a request counts as hung: a model that thinks may be silent for long."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from piecework import Failure
+from piecework import Failure, Limit
 from piecework.report.document import escape, render
 from piecework.report.errors import EmptyTopicError, OffTopicError, SectionCountError
 from piecework.report.material import Material
 from piecework.report.models.chat import Chat, Message, Usage
 from piecework.report.models.citations import check_citations
-from piecework.report.models.composing import compose
+from piecework.report.models.composing import Composed, Draft, compose
 from piecework.report.models.errors import EmptyAnswerError, PlanError
 from piecework.report.models.lint import lint
 from piecework.report.models.planning import propose
 from piecework.report.models.prompts import cited_passages, planning, surveyed, writing
 from piecework.report.models.retrieval import digest, excerpts_for
+from piecework.report.patience import will_try_again
 from piecework.report.words import words
 from piecework.report.writer import Citation, Section, WrittenSection
 
@@ -41,6 +42,13 @@ class ModelWriter:
         """
         self._chat = chat
         self._material = material
+        self._drafts: dict[Section, Draft] = {}
+        """Sections whose last attempt failed, and will be tried again."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """What asking the model counts under."""
+        return self._chat.limit
 
     @property
     def usage(self) -> Usage:
@@ -82,13 +90,15 @@ class ModelWriter:
     async def write(self, section: Section) -> WrittenSection:
         """Return the section as the model writes it, its citations checked.
 
+        A second attempt goes on where the first one failed in the middle of the text.
+
         Raises:
             EmptyAnswerError: The model wrote nothing.
             ModelError: The provider fails.
         """
         material = self._material
         passages = None if material is None else cited_passages(section.passages, material)
-        composed = await compose(self._chat, writing(section, passages))
+        composed = await self._compose(section, writing(section, passages))
         known = () if material is None else tuple(_citation(number, material) for number in section.passages)
         checked = check_citations(composed.text, known, title=section.title)
         if not any(isinstance(piece, str) and piece.strip() for piece in checked.body):
@@ -103,6 +113,16 @@ class ModelWriter:
         """
         unsourced = f"*{escape(self._chat.name)} wrote this report from what it knows, without sources.*"
         return render(topic, sections, content, closing=unsourced if self._material is None else "")
+
+    async def _compose(self, section: Section, request: Sequence[Message]) -> Composed:
+        draft = self._drafts.pop(section, None) or Draft()
+        draft.tried += 1
+        try:
+            return await compose(self._chat, request, draft)
+        except Exception as error:
+            if will_try_again(error, draft.tried):
+                self._drafts[section] = draft
+            raise
 
     def _request_for_plan(self, topic: str, count: int) -> list[Message]:
         material = self._material
