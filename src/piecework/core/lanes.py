@@ -144,7 +144,7 @@ class Group:
             while self.outcome is None and not self.closing:
                 try:
                     await self.lanes[0].lane()
-                    if self.outcome is None:
+                    if self.outcome is None and not self.closing:
                         self.idle = self.run.loop.create_future()
                         await self.idle
                 except asyncio.CancelledError:

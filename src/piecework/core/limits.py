@@ -193,6 +193,8 @@ def _goes_on_without(call: Call, limiter: Limiter | None) -> bool:
     """
     if call.site.owner.closing:
         return True
+    if call.live is not None and call.live.thread is not None:
+        return True  # Its thread has lent it, and takes it back.
     if call.live is None or not call.live.awaits_children:
         return False
     if limiter is not None and limiter.free == 0:
