@@ -144,7 +144,7 @@ class Group:
             while self.outcome is None and not self.closing:
                 try:
                     await self.lanes[0].lane()
-                    if self.outcome is None and not self.closing:
+                    if self.outcome is None and not (self._stopped or self.cancelled):
                         self.idle = self.run.loop.create_future()
                         await self.idle
                 except asyncio.CancelledError:
