@@ -67,8 +67,6 @@ class Declared(NamedTuple):
 
 PROMISED = {
     "as the server has them": Declared(20, 100),
-    "95 % of its rate: 95 in 1 s": Declared(20, 95),
-    "95 % of its rate: 100 in 1.05 s": Declared(20, 100, 1.05),
 }
 WRONG = {"wrong limits: 200 at once, no rate": Declared(200)}
 
