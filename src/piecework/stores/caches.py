@@ -39,7 +39,11 @@ class MemoryCache:
 
         Raises:
             ValueError: `max_items` is less than 1.
+            TypeError: It is no whole number.
         """
+        given: object = max_items
+        if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+            raise TypeError(f"max_items={given!r} must be a whole number, max_items=10_000, or None for no limit.")
         if max_items is not None and max_items < 1:
             raise ValueError(f"max_items={max_items} must be 1 or more, or None for no limit.")
         self._max_items = max_items

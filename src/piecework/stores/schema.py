@@ -41,38 +41,40 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
 """The statements that lead from one version to the next, the first from nothing to version 1."""
 
 
-def migrate(database: Database, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+def migrate(
+    database: Database, steps: tuple[tuple[str, ...], ...] = STEPS, *, table: str = "piecework_version"
+) -> None:
     """Bring the schema up to date; touches nothing that is, and nothing of a newer version.
 
     Raises:
         StoreVersionError: The schema is of a newer piecework.
     """
     database.begin(writes=False)
-    version = _version(database, len(steps))
+    version = _version(database, table, len(steps))
     database.commit()
     if version == len(steps):
         return
     database.begin(writes=True)
     database.hold_schema()
-    version = _version(database, len(steps))  # Another process may have been faster.
+    version = _version(database, table, len(steps))  # Another process may have been faster.
     for step in steps[version:]:
         for statement in step:
             database.run(statement.format(blob=database.blob))
     if version == 0:
-        database.run("CREATE TABLE piecework_version (version BIGINT NOT NULL)")
-        database.run("INSERT INTO piecework_version (version) VALUES (?)", (len(steps),))
+        database.run(f"CREATE TABLE {table} (version BIGINT NOT NULL)")
+        database.run(f"INSERT INTO {table} (version) VALUES (?)", (len(steps),))  # noqa: S608 - a name of ours
     else:
-        database.run("UPDATE piecework_version SET version = ?", (len(steps),))
+        database.run(f"UPDATE {table} SET version = ?", (len(steps),))  # noqa: S608
     database.commit()
 
 
-def _version(database: Database, known: int) -> int:
-    if not database.exists("piecework_version"):
+def _version(database: Database, table: str, known: int) -> int:
+    if not database.exists(table):
         return 0
-    found = database.rows("SELECT version FROM piecework_version")
+    found = database.rows(f"SELECT version FROM {table}")  # noqa: S608
     if len(found) != 1:
         raise StoreError(
-            f"{database.label} has a table piecework_version of {len(found)} rows instead of one: it was changed by "
+            f"{database.label} has a table {table} of {len(found)} rows instead of one: it was changed by "
             "something else. Restore it from a copy.",
             store=database.name,
         )

@@ -23,29 +23,29 @@ from piecework.stores.segments import APPEND, READ, Reading
 from piecework.stores.standing import FIND, RUNS, Query
 from piecework.stores.writer import Action, Job, WriterThread
 
-__all__ = ("SqlStore",)
+__all__ = ("Asking", "SqlStore")
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-class SqlStore:
-    """Keeps the logs of runs in a database; may be used from any event loop and thread at once.
+class Asking:
+    """Has a thread of its own do all its jobs in a database; may be used from any event loop and thread at once.
 
     It connects when it is first used. Use it as a context manager, or call `close`.
     """
 
     def __init__(self, database: Database) -> None:
-        """Make a store over a database that is not connected yet."""
+        """Make one over a database that is not connected yet."""
         self._name = database.name
         self._thread = WriterThread(database, partial(_resolve, database.name))
-        # A store that nobody closed ends its thread when it is collected; at the end of the process the thread's own
+        # One that nobody closed ends its thread when it is collected; at the end of the process the thread's own
         # module closes what is open.
         self._end = weakref.finalize(self, self._thread.stop)
         self._end.atexit = False
 
     def close(self) -> None:
-        """Finish what was asked for, and close the database; the store cannot be used again."""
+        """Finish what was asked for, and close the database; this cannot be used again."""
         self._end()
         self._thread.join()
 
@@ -62,6 +62,24 @@ class SqlStore:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.close)
+
+    async def _ask(self, action: Action[A, R], argument: A) -> R:
+        """Have the thread do a job, and return what it gives."""
+        loop, thread = asyncio.get_running_loop(), self._thread
+        if not thread.ready:
+            thread.make_ready()
+        future: asyncio.Future[R] = loop.create_future()
+        thread.jobs.put(Job(action, argument, loop, future))
+        if thread.ended:
+            thread.refuse_rest()
+        return await future
+
+
+class SqlStore(Asking):
+    """Keeps the logs of runs in a database; may be used from any event loop and thread at once.
+
+    It connects when it is first used. Use it as a context manager, or call `close`.
+    """
 
     async def claim(self, start: RunStart, *, owner: Owner | None = None) -> Claim:
         """Get the right to write a run: make it if nobody has, or take it over from whoever no longer works on it.
@@ -165,17 +183,6 @@ class SqlStore:
             StoreError: The store cannot be written.
         """
         return await self._ask(PRUNE, Pruning(older_than, keep))
-
-    async def _ask(self, action: Action[A, R], argument: A) -> R:
-        """Have the thread do a job, and return what it gives."""
-        loop, thread = asyncio.get_running_loop(), self._thread
-        if not thread.ready:
-            thread.make_ready()
-        future: asyncio.Future[R] = loop.create_future()
-        thread.jobs.put(Job(action, argument, loop, future))
-        if thread.ended:
-            thread.refuse_rest()
-        return await future
 
 
 def _resolve(store: str, jobs: list[Job]) -> None:

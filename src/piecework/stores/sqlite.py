@@ -158,8 +158,12 @@ class SqliteDatabase:
         for setting in SETTINGS:
             connection.execute(setting)
         self._identity = self._look()
-        migrate(self)
+        self.prepare()
         self._write_ahead()
+
+    def prepare(self) -> None:
+        """Bring the schema up to date."""
+        migrate(self)
 
     def _make_file(self) -> None:
         """See that there is a file, and if it is made now, that nobody else can read it."""

@@ -6,21 +6,19 @@ thread, the same kind of thread that a store has; the file may be that of a `Sql
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sqlite3
 import time
-import weakref
 from collections.abc import Callable, Collection, Sequence
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from piecework.errors import StoreError, StoreVersionError
+from piecework.errors import StoreError
 from piecework.stores.database import Database, Trouble, portions, spread
-from piecework.stores.sqlite import SETTINGS, SqliteDatabase
-from piecework.stores.writer import Action, Job, WriterThread
+from piecework.stores.schema import migrate
+from piecework.stores.sql import Asking
+from piecework.stores.sqlite import SqliteDatabase
+from piecework.stores.writer import Action
 
 __all__ = ("SqliteCache",)
 
@@ -65,7 +63,7 @@ class _Put(Struct, frozen=True):
     now: float
 
 
-class SqliteCache:
+class SqliteCache(Asking):
     """Keeps what nodes made in a SQLite file, in write-ahead mode; any number of processes may use it at once.
 
     It is opened when it is first used. Use it as a context manager, or call `close`. A process that is killed, at
@@ -94,32 +92,11 @@ class SqliteCache:
         self._path = os.fspath(path)
         self._timeout = timeout
         self._clock = clock
-        self._thread = WriterThread(CacheDatabase(self._path, timeout=timeout), _resolve)
-        self._end = weakref.finalize(self, self._thread.stop)
-        self._end.atexit = False  # The thread's module closes at the end of the process what nobody closed.
+        super().__init__(CacheDatabase(self._path, timeout=timeout))
 
     def __repr__(self) -> str:
         """Show the path and the options."""
         return f"SqliteCache({self._path!r}, timeout={self._timeout!r})"
-
-    def close(self) -> None:
-        """Finish what was asked for, and close the file; the cache cannot be used again."""
-        self._end()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.close)
 
     async def get(self, key: bytes) -> bytes | None:
         """What is kept under a key; None where nothing is, or where its time is over.
@@ -152,17 +129,6 @@ class SqliteCache:
         """
         return await self._ask(_CLEARING, None if nodes is None else tuple(nodes))
 
-    async def _ask(self, action: Action[A, R], argument: A) -> R:
-        """Have the thread do a job, and return what it gives."""
-        loop, thread = asyncio.get_running_loop(), self._thread
-        if not thread.ready:
-            thread.make_ready()
-        future: asyncio.Future[R] = loop.create_future()
-        thread.jobs.put(Job(action, argument, loop, future))
-        if thread.ended:
-            thread.refuse_rest()
-        return await future
-
 
 class CacheDatabase(SqliteDatabase):
     """A connection to a SQLite file with the table of a cache, and with no other."""
@@ -182,21 +148,9 @@ class CacheDatabase(SqliteDatabase):
         other._absolute = self._absolute
         return other
 
-    def connect(self) -> None:
-        """Open the file, make it where there is none, and bring the table up to date."""
-        if self._connection is not None:
-            return
-        if self._identity is None:
-            self._make_file()
-        else:
-            self._look()
-        connection = sqlite3.connect(self._absolute, timeout=self.timeout, isolation_level=None)
-        self._connection = connection
-        for setting in ("PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA synchronous = NORMAL", *SETTINGS):
-            connection.execute(setting)
-        self._identity = self._look()
-        _migrate(self)
-        self._write_ahead()
+    def prepare(self) -> None:
+        """Bring the table up to date."""
+        migrate(self, STEPS, table="piecework_cache_version")
 
     def trouble(self, error: Exception) -> Trouble | None:
         """What an error of SQLite means for a cache."""
@@ -205,41 +159,6 @@ class CacheDatabase(SqliteDatabase):
             return None
         message = trouble.message.replace("SqliteStore(", "SqliteCache(").replace(", or use PostgresStore", "")
         return Trouble(message, trouble.cure, trouble.stale)
-
-
-def _migrate(database: Database) -> None:
-    """Bring the table up to date; touches nothing that is of a newer version.
-
-    Raises:
-        StoreVersionError: The table is of a newer piecework.
-    """
-    database.begin(writes=False)
-    version = _version(database)
-    database.commit()
-    if version == len(STEPS):
-        return
-    database.begin(writes=True)
-    for step in STEPS[_version(database) :]:  # Another process may have been faster.
-        for statement in step:
-            database.run(statement)
-    database.run("CREATE TABLE IF NOT EXISTS piecework_cache_version (version INTEGER NOT NULL)")
-    database.run("DELETE FROM piecework_cache_version")
-    database.run("INSERT INTO piecework_cache_version (version) VALUES (?)", (len(STEPS),))
-    database.commit()
-
-
-def _version(database: Database) -> int:
-    if not database.exists("piecework_cache_version"):
-        return 0
-    found = database.rows("SELECT max(version) FROM piecework_cache_version")[0][0]
-    version = found if isinstance(found, int) else 0
-    if version > len(STEPS):
-        raise StoreVersionError(
-            f"{database.label} is of version {version}, which a newer piecework made; this one knows versions up to "
-            f"{len(STEPS)}. Upgrade piecework, or use another file.",
-            store=database.name,
-        )
-    return version
 
 
 def _get(database: Database, asked: Sequence[_Asked]) -> list[bytes | None]:
@@ -268,14 +187,3 @@ def _clear_one(database: Database, nodes: tuple[str, ...] | None) -> int:
 _GETTING: Final[Action[_Asked, bytes | None]] = Action(_get, writes=False)
 _PUTTING: Final[Action[_Put, None]] = Action(_put)
 _CLEARING: Final[Action[tuple[str, ...] | None, int]] = Action(_clear)
-
-
-def _resolve(jobs: list[Job]) -> None:
-    """Let those who wait on this loop go on."""
-    for job in jobs:
-        if job.future.done():
-            continue
-        if isinstance(job.answer, BaseException):
-            job.future.set_exception(job.answer)
-        else:
-            job.future.set_result(job.answer)
