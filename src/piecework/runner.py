@@ -125,13 +125,12 @@ class Engine:
         ended = await scheduler.perform(found.plan, start=found.start, setting=self._setting, opened=found.opened)
         return Ended(ended.run_id, ended.outcome, found.inputs, ended.used)
 
-    @property
-    def caches(self) -> bool:
-        """Whether there is somewhere to keep what cached nodes make."""
+    def caches(self, *, blocking: bool) -> bool:
+        """Whether there is somewhere to keep what cached nodes make, where a run is begun from here."""
         if self._setting.cache is not None:
             return True
         run = current_run()
-        return run is not None and self._plain and run.caches and (_on_loop(run.loop) or _on_loop(None))
+        return run is not None and self._plain and run.caches and _on_loop(None if blocking else run.loop)
 
     async def clear_cache(self, nodes: Collection[str] | None = None) -> int:
         """Forget what some nodes made, by default all of them; returns how many values that were.

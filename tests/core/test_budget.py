@@ -4,6 +4,7 @@ import math
 import re
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -39,6 +40,27 @@ def spending(prices: Prices = PRICES) -> Spending:
 def test_a_budget_without_sense_is_refused(fields: Mapping[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         Budget(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"max_tokens": "9"}, "max_tokens='9' is no whole number of tokens. Write max_tokens=100_000."),
+        ({"max_tokens": 1.5}, "max_tokens=1.5 is no whole number of tokens."),
+        ({"max_tokens": True}, "max_tokens=True is no whole number of tokens."),
+        ({"max_cost": "5", "prices": PRICES}, "max_cost='5' is no amount of money. Write max_cost=2.50,"),
+        ({"max_cost": True, "prices": PRICES}, "max_cost=True is no amount of money."),
+    ],
+)
+def test_a_bound_that_is_no_number_is_refused_with_what_to_write(fields: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
+        Budget(**fields)
+
+
+@pytest.mark.parametrize(("read", "written", "words"), [("3", 15, "input='3'"), (3, True, "output=True")])
+def test_a_price_that_is_no_number_is_refused_with_what_to_write(read: Any, written: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"{words} is no number. Write what a million tokens cost: Price(")):
+        Price(input=read, output=written)
 
 
 @pytest.mark.parametrize("prices", [7, "claude", {"claude": 3}, {3: Price(input=1, output=1)}])
@@ -105,6 +127,14 @@ def test_another_model_has_no_price(model: str) -> None:
     assert caught.value.model == model
 
 
+def test_a_model_without_a_name_is_given_one_or_a_price_of_its_own() -> None:
+    with pytest.raises(UnknownPriceError) as caught:
+        spending().cost(Reported("", 1, 1))
+    assert "does not tell. Tell the name in the node, add_usage(model='a-model', " in str(caught.value)
+    assert "or say what answers cost that have none: Budget(max_cost=..., prices={'': Price(" in str(caught.value)
+    assert spending({**PRICES, "": Price(input=1, output=1)}).cost(Reported("", 1_000_000, 0)) == 1.0
+
+
 def test_without_a_bound_on_money_a_model_needs_no_price() -> None:
     assert Spending(Budget(max_tokens=9)).cost(Reported("gpt", 1, 1)) == 0.0
     assert Spending(Budget(max_tokens=9, prices=PRICES)).cost(Reported("gpt", 1, 1)) == 0.0
@@ -131,6 +161,25 @@ def test_what_a_function_of_prices_raises_is_let_out() -> None:
 def test_what_is_no_cost_is_refused(cost: float) -> None:
     with pytest.raises(ValueError, match="for model 'a-model'; it must say a cost, 0 or more"):
         spending(lambda model, read, written: cost).cost(Reported("a-model", 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        (None, "prices said None for model 'a-model'; it must say a cost, 0 or more. A function that ends without"),
+        ("2.50", "prices said '2.50' for model 'a-model'; it must say a cost, 0 or more."),
+        (True, "prices said True for model"),
+        (Decimal("NaN"), "prices said Decimal('NaN') for model"),
+    ],
+)
+def test_what_is_not_even_a_number_is_refused_as_a_cost(cost: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        spending(lambda model, read, written: cost).cost(Reported("a-model", 3, 4))
+
+
+def test_a_cost_may_be_a_decimal() -> None:
+    costs: Any = lambda model, read, written: Decimal("0.5")  # noqa: E731
+    assert spending(costs).cost(Reported("a-model", 3, 4)) == 0.5
 
 
 # What is gone

@@ -39,6 +39,25 @@ def test_a_retry_policy_with_a_number_out_of_range_is_refused(fields: Mapping[st
         RetryPolicy(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"initial_interval": "5"}, "initial_interval='5' is no number of seconds. Write initial_interval=0.5."),
+        ({"initial_interval": True}, "initial_interval=True is no number of seconds."),
+        ({"max_interval": None}, "max_interval=None is no number of seconds. Write max_interval=60."),
+        ({"max_interval": timedelta(minutes=2)}, "is no number of seconds. Write max_interval=120.0."),
+        (
+            {"backoff_factor": "2"},
+            "backoff_factor='2' is no number. Write backoff_factor=2.0, which doubles each wait.",
+        ),
+        ({"backoff_factor": True}, "backoff_factor=True is no number."),
+    ],
+)
+def test_a_retry_policy_says_what_to_write_where_a_number_is_none(fields: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
+        RetryPolicy(**fields)
+
+
 @pytest.mark.parametrize("retry_on", [None, 429, "ConnectionError", int, [ConnectionError, 429], [int], KeyError()])
 def test_what_says_nothing_of_exceptions_is_refused(retry_on: Any) -> None:
     with pytest.raises(TypeError, match="must be an exception class, a tuple of them, or a function"):
@@ -81,6 +100,19 @@ def test_a_timeout_policy_without_sense_is_refused(fields: Mapping[str, Any], wo
         TimeoutPolicy(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"run_timeout": "30"}, "run_timeout='30' is no time. Give seconds, run_timeout=30, or a timedelta."),
+        ({"run_timeout": True}, "run_timeout=True is no time."),
+        ({"run_timeout": 5, "idle_timeout": "5s"}, "idle_timeout='5s' is no time. Give seconds, idle_timeout=30,"),
+    ],
+)
+def test_a_timeout_that_is_no_time_is_refused(fields: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
+        TimeoutPolicy(**fields)
+
+
 def test_times_are_seconds_or_timedeltas() -> None:
     policy = TimeoutPolicy(run_timeout=timedelta(minutes=2), idle_timeout=0.5)
     assert (policy.run_seconds, policy.idle_seconds) == (120.0, 0.5)
@@ -91,6 +123,13 @@ def test_times_are_seconds_or_timedeltas() -> None:
 @pytest.mark.parametrize("ttl", [-1, math.nan, timedelta(seconds=-1)])
 def test_a_time_below_nothing_is_refused(ttl: Any) -> None:
     with pytest.raises(ValueError, match=r"ttl=.* must be a number of seconds, 0 or more, or None"):
+        CachePolicy(ttl=ttl)
+
+
+@pytest.mark.parametrize("ttl", ["1h", True, False])
+def test_a_ttl_that_is_no_time_is_refused_with_what_to_write(ttl: Any) -> None:
+    words = f"ttl={ttl!r} is no time. Give seconds, ttl=3600, a timedelta, 0 to keep nothing, or None to keep"
+    with pytest.raises(TypeError, match=re.escape(words)):
         CachePolicy(ttl=ttl)
 
 

@@ -55,7 +55,7 @@ def message(read: int = 20, written: int = 3, model: str = "a-model") -> AIMessa
 
 def usage_reported(value: object) -> list[Reported]:
     """What is reported, by whatever answer."""
-    return [structs.replace(each, id="", answer=0) for each in module.usage_reported(value)]
+    return [structs.replace(each, id="", answer=None) for each in module.usage_reported(value)]
 
 
 HELLO = Reported("a-model", 20, 3)

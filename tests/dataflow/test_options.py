@@ -1,12 +1,13 @@
 """Runner options: what is refused, what the engine is given, what the repr shows, and where a cache is missing."""
 
+import math
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from piecework import AsyncRunner, Graph, MemoryStore, SyncRunner, node
+from piecework import AsyncRunner, Graph, MemoryCache, MemoryStore, SyncRunner, node
 from piecework.core.budget import Budget
 from piecework.core.policy import CachePolicy, CallPolicy, RetryPolicy, RunPolicy, TimeoutPolicy
 from piecework.dataflow.options import keep_policy, run_policy
@@ -90,6 +91,13 @@ WRONG: list[tuple[str, object, type[Exception], str]] = [
     ("budget", 5, TypeError, "budget=5 is no Budget. Write budget=Budget(max_tokens=...)"),
     ("max_concurrency", 0, ValueError, "max_concurrency=0 must be at least 1"),
     ("grace", -1, ValueError, "grace=-1 must not be negative."),
+    ("max_concurrency", "4", TypeError, "max_concurrency='4' must be a whole number, max_concurrency=10, or None for"),
+    ("max_concurrency", 2.5, TypeError, "max_concurrency=2.5 must be a whole number"),
+    ("max_concurrency", True, TypeError, "max_concurrency=True must be a whole number"),
+    ("grace", "5", TypeError, "grace='5' is no number of seconds. Write grace=5.0."),
+    ("grace", True, TypeError, "grace=True is no number of seconds."),
+    ("grace", timedelta(minutes=1), TypeError, "is no number of seconds. Write grace=60."),
+    ("grace", math.nan, ValueError, "grace=nan must not be negative."),
     ("store", "runs.db", TypeError, "store='runs.db' is no store."),
     ("labels", {"a": 1}, TypeError, "names and values are texts"),
     ("durability", "asink", ValueError, "Did you mean 'async'?"),
@@ -202,7 +210,37 @@ async def test_the_cache_of_a_runner_can_be_cleared() -> None:
     assert await within(runner.clear_cache()) == 3
     await within(runner.clear_cache("work"))
     await within(runner.clear_cache(["work", "after"]))
-    assert cache.cleared == [None, ("work",), ["work", "after"]]
+    await within(runner.clear_cache("nobody"))
+    assert cache.cleared == [None, ("work",), ("work", "after"), ("nobody",)]
+
+
+async def test_what_nodes_made_is_forgotten_by_the_nodes_themselves() -> None:
+    cache = Kept()
+    runner = AsyncRunner(cache=cache)
+    await within(runner.clear_cache(work.with_name("other").map_over("x")))
+    await within(runner.clear_cache([cached, "after"]))
+    inside = Graph([cached, after], name="inside")
+    await within(runner.clear_cache(Graph([inside.as_node()], name="graph").as_node(name="named")))
+    assert cache.cleared == [("other",), ("work", "after"), ("work", "after")]
+
+
+@pytest.mark.parametrize("nodes", [5, b"work", ["work", 5]])
+async def test_what_is_no_node_cannot_be_forgotten(nodes: Any) -> None:
+    runner = AsyncRunner(cache=Kept())
+    with pytest.raises(TypeError, match=r"is no node. Give nodes, or their names: clear_cache\('summarize'\)"):
+        await within(runner.clear_cache(nodes))
+
+
+async def test_what_a_node_made_is_forgotten_with_the_node() -> None:
+    runner, graph = AsyncRunner(cache=MemoryCache()), Graph([cached])
+    await within(runner.run(graph, x=1))
+    assert (await within(runner.clear_cache(cached)), await within(runner.clear_cache(cached))) == (1, 0)
+
+
+@pytest.mark.parametrize("most", ["5", True, 2.5])
+def test_a_cache_in_memory_holds_a_whole_number_of_values(most: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a whole number, max_items=10_000, or None for no limit\."):
+        MemoryCache(max_items=most)
 
 
 def test_it_can_be_cleared_from_plain_code() -> None:
@@ -212,8 +250,11 @@ def test_it_can_be_cleared_from_plain_code() -> None:
 
 
 def test_clearing_without_a_cache_is_refused() -> None:
-    with pytest.raises(NoCacheError):
+    with pytest.raises(
+        NoCacheError, match=r"^clear_cache\(\) is about what a cache keeps, and this runner has none"
+    ) as e:
         SyncRunner().clear_cache()
+    assert e.value.nodes == ()
 
 
 # Resuming.

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piecework import Graph, MappingError, MemoryStore, NodeDefinitionError, node
+from piecework import (
+    Graph,
+    Limit,
+    LimitConflictError,
+    MappingError,
+    MemoryStore,
+    NodeDefinitionError,
+    RateLimit,
+    node,
+)
 from piecework.core.call import Target
 from piecework.core.policy import CachePolicy, CallPolicy, RetryPolicy, TimeoutPolicy
 from piecework.core.quota import Share
@@ -250,6 +259,62 @@ def test_policies_of_one_node_are_no_other_nodes() -> None:
     assert plain.policy is None
 
 
+def test_a_repr_tells_which_policies_there_are() -> None:
+    assert repr(plain) == "<FunctionNode 'work': (x, y) -> out>"
+    assert repr(full) == (
+        "<FunctionNode 'work': (x, y) -> out with retry, timeout, cache, limits, max_concurrency=3, error_handler>"
+    )
+    assert repr(plain.map_over("x", retry=(), error_handler=instead)) == (
+        "<FunctionNode 'work': (x, y) -> out, map_over x with retry=(), error_handler>"
+    )
+    graph = Graph([full], name="g").as_node().map_over("x", timeout=1)
+    assert repr(graph) == "<GraphNode 'g': (x, y) -> out, map_over x with timeout>"
+
+
+def test_a_graph_has_no_policies_and_says_where_to_put_them() -> None:
+    graph = Graph([plain], name="g").as_node()
+    with pytest.raises(NodeDefinitionError) as caught:
+        graph.with_policy(retry=TWICE, timeout=5)
+    assert str(caught.value).startswith("node 'g': it is a graph, which has no policies of its own.")
+    assert "Write .with_policy(retry=..., timeout=...) after a node inside it." in str(caught.value)
+    assert "in map_over(...) of the graph, or to the runner." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "advice"),
+    [
+        ({"requests_per_minute": 60}, {"requests_per_minute": 30}, "limit.update(requests_per_minute=30)."),
+        ({"requests_per_minute": 60}, {"requests_per_minute": 60, "window": 1}, "declare it with the same window "),
+        (
+            {"requests_per_minute": 60, "window": 1, "floor": 0.5},
+            {"requests_per_minute": 30},
+            "declare it with the same requests_per_minute and window and floor wherever",
+        ),
+        (
+            {"requests_per_minute": 60, "tokens_per_minute": 9},
+            {"requests_per_minute": 60},
+            "declare it with the same tokens_per_minute wherever it is named.",
+        ),
+    ],
+)
+def test_a_rate_of_two_minds_is_told_to_update_only_what_can_be(
+    first: dict[str, Any], other: dict[str, Any], advice: str
+) -> None:
+    kept = RateLimit(f"of two minds: {advice}", **first)
+    with pytest.raises(LimitConflictError) as caught:
+        RateLimit(kept.name, **other)
+    assert advice in str(caught.value)
+    assert ("update(" in str(caught.value)) is ("update(" in advice)
+
+
+def test_a_limit_of_two_minds_is_told_all_that_update_needs() -> None:
+    kept = Limit("also of two minds", max_concurrency=8)
+    with pytest.raises(LimitConflictError, match=r"limit\.update\(max_concurrency=8, min_concurrency=2\)"):
+        Limit(kept.name, max_concurrency=8, min_concurrency=2)
+    kept.update(max_concurrency=8, min_concurrency=2)
+    assert Limit(kept.name, max_concurrency=8, min_concurrency=2) == kept
+
+
 # What they compile to.
 
 
@@ -384,7 +449,6 @@ def test_policies_never_change_signature_or_shape(
             without.outputs,
             without.signature.mapped,
         )
-        assert repr(with_policy) == repr(without)
 
 
 @given(one=said, over=said)

@@ -281,7 +281,7 @@ class Attempts:
         if live is not None and live.reported:
             told, live.reported = live.reported, ()
         elif type(outcome) is Done and (wanted or spending is not None):
-            told = self._of_its_own(usage_reported(outcome.value), kwargs)
+            told = self._of_its_own(call, usage_reported(outcome.value), kwargs)
         if not told:
             return None
         used = total(told)
@@ -292,14 +292,21 @@ class Attempts:
         call.living().used(used)
         return used
 
-    def _of_its_own(self, told: Sequence[Reported], kwargs: Mapping[str, object]) -> Sequence[Reported]:
-        """Reports of messages that the call did not only pass on: it was given them, or they were counted before."""
+    def _of_its_own(self, call: Call, told: Sequence[Reported], kwargs: Mapping[str, object]) -> Sequence[Reported]:
+        """Reports of answers that the call does not only pass on: it was given them, or calls that it started were."""
         if not told:
             return told
-        given = usage_reported(kwargs)
-        ids, answers = {each.id for each in given} | self._counted, {each.answer for each in given}
-        new = [each for each in told if each.answer not in answers and not (each.id and each.id in ids)]
+        below = () if call.live is None or call.live.below is None else call.live.below
+        before = [*usage_reported(kwargs), *below]
+        ids, answers = {each.id for each in before} | self._counted, {id(each.answer) for each in before}
+        new = [each for each in told if id(each.answer) not in answers and not (each.id and each.id in ids)]
         self._counted.update(each.id for each in new if each.id)
+        around = call.site.owner.calling
+        if around is not None:
+            live = around.living()
+            if live.below is None:
+                live.below = []
+            live.below.extend(told)
         return new
 
     def _cost(self, call: Call, spending: Spending, told: Sequence[Reported]) -> float:

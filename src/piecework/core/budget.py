@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Final, TypeAlias, cast
+from typing import Final, SupportsFloat, TypeAlias, cast
 
 from msgspec import Struct
 
@@ -29,7 +29,8 @@ class Price(Struct, frozen=True, kw_only=True):
     """What a model costs, for a million tokens.
 
     Raises:
-        ValueError: One is below 0, or no number.
+        ValueError: One is below 0, or not finite.
+        TypeError: One is no number.
     """
 
     input: float
@@ -41,6 +42,10 @@ class Price(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name, price in (("input", self.input), ("output", self.output)):
+            if not _is_number(price):
+                raise TypeError(
+                    f"{name}={price!r} is no number. Write what a million tokens cost: Price(input=3, output=15)."
+                )
             if not 0 <= price < math.inf:
                 raise ValueError(f"{name}={price} must be what a million tokens cost, 0 or more.")
 
@@ -58,7 +63,7 @@ class Budget(Struct, frozen=True, kw_only=True):
 
     Raises:
         ValueError: No bound is given, one is not above 0, or `max_cost` is without `prices`.
-        TypeError: `prices` are none of what they may be.
+        TypeError: A bound is no number, or `prices` are none of what they may be.
     """
 
     max_tokens: int | None = None
@@ -74,6 +79,11 @@ class Budget(Struct, frozen=True, kw_only=True):
         """Check the bounds and the prices."""
         if self.max_tokens is None and self.max_cost is None:
             raise ValueError("a Budget needs max_tokens, max_cost or both.")
+        tokens, cost = cast("object", self.max_tokens), cast("object", self.max_cost)
+        if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int)):
+            raise TypeError(f"max_tokens={tokens!r} is no whole number of tokens. Write max_tokens=100_000.")
+        if cost is not None and not _is_number(cost):
+            raise TypeError(f"max_cost={cost!r} is no amount of money. Write max_cost=2.50, in the currency of prices.")
         for name, bound in (("max_tokens", self.max_tokens), ("max_cost", self.max_cost)):
             if bound is not None and not bound > 0:
                 raise ValueError(f"{name}={bound} must be above 0.")
@@ -112,11 +122,7 @@ class Spending:
         if prices is None or not (reported.input_tokens or reported.output_tokens):
             return 0.0
         if callable(prices):
-            cost = prices(reported.model, reported.input_tokens, reported.output_tokens)
-            # A NaN would make a budget that is never spent, a negative cost one that grows.
-            if not 0 <= cost < math.inf:
-                raise ValueError(f"prices said {cost!r} for model {reported.model!r}; it must say a cost, 0 or more.")
-            return float(cost)
+            return _cost_said(prices(reported.model, reported.input_tokens, reported.output_tokens), reported.model)
         price = _price(prices, reported.model)
         if price is not None:
             return (price.input * reported.input_tokens + price.output * reported.output_tokens) / _MILLION
@@ -159,6 +165,20 @@ class Spending:
         budget = self._budget
         bounds = (("max_tokens", used.tokens, budget.max_tokens), ("max_cost", used.cost, budget.max_cost))
         return [name for name, amount, bound in bounds if bound is not None and amount >= bound]
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _cost_said(given: object, model: str) -> float:
+    """A cost, as a function of prices said it, which may say anything."""
+    # A NaN would make a budget that is never spent, a negative cost one that grows.
+    cost = float(given) if isinstance(given, SupportsFloat) and not isinstance(given, bool) else math.nan
+    if 0 <= cost < math.inf:
+        return cost
+    why = " A function that ends without a return says None." if given is None else ""
+    raise ValueError(f"prices said {given!r} for model {model!r}; it must say a cost, 0 or more.{why}")
 
 
 def _are_prices(prices: object) -> bool:

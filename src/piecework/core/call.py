@@ -268,6 +268,9 @@ class Live(Struct, eq=False):
     usage: Usage | None = None
     """What it has used up and is not on record yet, as far as that was reported."""
 
+    below: list[Reported] | None = None
+    """What calls that it started have used up, as their results told: it may return the same answers."""
+
     reported: Sequence[Reported] = ()
     """What the running attempt has said that it uses up."""
 

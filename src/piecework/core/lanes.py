@@ -112,6 +112,8 @@ class Group:
         self._performer: asyncio.Task[object] | None = None
         self._interrupted = False
         self._stopped = False
+        self._coming: Outcome | None = None
+        """The outcome that it will have when the loop comes to it."""
 
     @property
     def closing(self) -> bool:
@@ -137,6 +139,7 @@ class Group:
         task = self._performer = asyncio.current_task()
         around = self.outer if isinstance(self.outer, Group) else None
         assert task is not None
+        cancelled: asyncio.CancelledError | None = None
         if around is not None:
             around.inner.add(self)
         try:
@@ -144,7 +147,8 @@ class Group:
             while self.outcome is None and not self.closing:
                 try:
                     await self.lanes[0].lane()
-                    if self.outcome is None and not (self._stopped or self.cancelled):
+                    over = self._stopped or self.cancelled
+                    if self.outcome is None and not over:  # type: ignore[redundant-expr]  # It is set meanwhile.
                         self.idle = self.run.loop.create_future()
                         await self.idle
                 except asyncio.CancelledError:
@@ -153,16 +157,21 @@ class Group:
                     await absorb()  # Somebody cancelled this task who had it from an earlier call.
                 finally:
                     self.idle = None
-        except asyncio.CancelledError:
-            if not self._interrupted or task.uncancel() > 0:
-                raise
+        except asyncio.CancelledError as error:
+            cancelled = error
         finally:
             self._performer = None
-            await self.end()
+            try:
+                await self.end()
+            except asyncio.CancelledError as error:
+                cancelled = error
             if around is not None:
                 around.inner.discard(self)
-        if self.outcome is None:
-            raise asyncio.CancelledError
+        self.outcome = self.outcome or self._coming
+        # Taken back also where a function has swallowed it: whoever is around counts its own.
+        by_others = task.uncancel() if self._interrupted else task.cancelling()
+        if self.outcome is None or (cancelled is not None and by_others):
+            raise asyncio.CancelledError if cancelled is None else cancelled
         return self.outcome
 
     def begin(self) -> None:
@@ -196,6 +205,7 @@ class Group:
     def fail_soon(self, outcome: Outcome) -> None:
         """Stop starting work now, and finish as soon as the loop comes to it; safe from any thread."""
         self.ending = True
+        self._coming = self._coming or outcome
         self.run.loop.call_soon_threadsafe(self.finish, outcome)
 
     def crash(self, error: BaseException) -> None:

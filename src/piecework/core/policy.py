@@ -52,7 +52,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
     Raises:
         ValueError: A number is out of its range.
-        TypeError: `retry_on` is none of what it may be.
+        TypeError: A time or the factor is no number, or `retry_on` is none of what it may be.
     """
 
     max_attempts: int = 3
@@ -80,10 +80,17 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         attempts = cast("object", self.max_attempts)
         if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
             raise ValueError(f"max_attempts={attempts!r} must be a whole number, at least 1, which is no retry.")
-        for name in ("initial_interval", "max_interval"):
+        for name, usual in (("initial_interval", 0.5), ("max_interval", 60)):
             seconds: float = getattr(self, name)
+            if not _is_number(seconds):
+                raise TypeError(f"{name}={seconds!r} is no number of seconds. Write {name}={_number(seconds, usual)}.")
             if not 0 <= seconds < math.inf:
                 raise ValueError(f"{name}={seconds} must be a number of seconds, 0 or more.")
+        if not _is_number(self.backoff_factor):
+            raise TypeError(
+                f"backoff_factor={self.backoff_factor!r} is no number. Write backoff_factor=2.0, which doubles each "
+                "wait."
+            )
         if not 1 <= self.backoff_factor < math.inf:
             raise ValueError(f"backoff_factor={self.backoff_factor} must be 1 or more.")
         if not _says_when(self.retry_on):
@@ -98,6 +105,7 @@ class TimeoutPolicy(Struct, frozen=True, kw_only=True):
 
     Raises:
         ValueError: No time is given, or one is not above 0.
+        TypeError: One is no time.
     """
 
     run_timeout: float | timedelta | None = None
@@ -113,7 +121,10 @@ class TimeoutPolicy(Struct, frozen=True, kw_only=True):
         """Check the times."""
         if self.run_timeout is None and self.idle_timeout is None:
             raise ValueError("a TimeoutPolicy needs run_timeout, idle_timeout or both.")
-        for name, seconds in (("run_timeout", self.run_seconds), ("idle_timeout", self.idle_seconds)):
+        for name, given in (("run_timeout", self.run_timeout), ("idle_timeout", self.idle_timeout)):
+            if not _is_time(given):
+                raise TypeError(f"{name}={given!r} is no time. Give seconds, {name}=30, or a timedelta.")
+            seconds = in_seconds(given)
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name}={seconds} must be a number of seconds above 0.")
         if self.refresh_on not in ("auto", "heartbeat"):
@@ -135,6 +146,7 @@ class CachePolicy(Struct, frozen=True, kw_only=True):
 
     Raises:
         ValueError: `ttl` is below 0.
+        TypeError: `ttl` is no time, or `key` no function.
     """
 
     ttl: float | timedelta | None = None
@@ -147,6 +159,11 @@ class CachePolicy(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the time."""
+        if not _is_time(self.ttl):
+            raise TypeError(
+                f"ttl={self.ttl!r} is no time. Give seconds, ttl=3600, a timedelta, 0 to keep nothing, or None to keep "
+                "values for good."
+            )
         if self.seconds is not None and not self.seconds >= 0:
             raise ValueError(f"ttl={self.ttl} must be a number of seconds, 0 or more, or None.")
         if self.key is not None and not callable(self.key):
@@ -230,6 +247,20 @@ def _says_when(given: object) -> bool:
 
 def _is_exception(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _is_time(given: object) -> bool:
+    """Whether something is a time, or leaves it open."""
+    return given is None or isinstance(given, timedelta) or _is_number(given)
+
+
+def _number(given: object, usual: float) -> float:
+    """A number of seconds that can be written for what was given."""
+    return given.total_seconds() if isinstance(given, timedelta) else usual
 
 
 def in_seconds(time: float | timedelta | None) -> float | None:

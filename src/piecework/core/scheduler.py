@@ -21,7 +21,7 @@ from msgspec import Struct
 from piecework.core.attempts import Attempts
 from piecework.core.budget import Spending
 from piecework.core.caching import Caching
-from piecework.core.call import Call, Live, Owner, Site, Target, place
+from piecework.core.call import Call, Live, Owner, Shared, Site, Target, place
 from piecework.core.codec import Codec
 from piecework.core.current import CURRENT
 from piecework.core.events import Event, FanOutStarted, RunFinished, RunStarted
@@ -313,6 +313,8 @@ class Scope(Group):
         door, address, shared = self.run.door, f"{self._frame}/{action.name}", None
         if door.emit is not None:
             door.emit(FanOutStarted(address, action.size))
+        if self.run.caches and action.shared and not door.journal.keeps:
+            shared = Shared(frozenset(action.shared), b"")  # Only what they are called counts for a cache.
         if door.journal.keeps:
             shared = door.journal.shared(action.shared)
             if door.journal.plan(address, action.size, shared, calls=isinstance(action.body, Target)):

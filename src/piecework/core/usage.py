@@ -56,7 +56,7 @@ class Usage(Struct, frozen=True, array_like=True, gc=False):
         return self.input_tokens + self.output_tokens
 
 
-class Reported(Struct, frozen=True, gc=False):
+class Reported(Struct, frozen=True):
     """What one answer of a language model says it has used up."""
 
     model: str
@@ -71,8 +71,8 @@ class Reported(Struct, frozen=True, gc=False):
     id: str = ""
     """What the answer is known by; empty where it does not say."""
 
-    answer: int = 0
-    """The identity of the answer, while somebody has it."""
+    answer: object = None
+    """The answer itself."""
 
 
 def total(told: Iterable[Reported]) -> Usage:
@@ -134,7 +134,7 @@ def _report(answer: object) -> Reported | None:
     """What one answer reports."""
     metadata = _field(answer, "response_metadata")
     for usage, told_by in ((_field(answer, "usage_metadata"), metadata), (_field(answer, "usage"), answer)):
-        report = _counted(usage, told_by)
+        report = _counted(usage, told_by, answer)
         if report is not None:
             return report
     return None
@@ -143,7 +143,7 @@ def _report(answer: object) -> Reported | None:
 def _total(result: object) -> Reported | None:
     """What a LangChain result reports for all of its answers."""
     output = _field(result, "llm_output")
-    return _counted(_field(output, "token_usage"), output)
+    return _counted(_field(output, "token_usage"), output, result)
 
 
 def _answers(result: object) -> Iterator[object]:
@@ -157,13 +157,13 @@ def _answers(result: object) -> Iterator[object]:
                     yield message
 
 
-def _counted(usage: object, told_by: object) -> Reported | None:
+def _counted(usage: object, told_by: object, answer: object) -> Reported | None:
     """The counts of a usage record, with the model that something else tells; None where they are no counts."""
     counts = [_count(usage, _READ), _count(usage, _WRITTEN), *(_count(usage, (name,)) for name in _CACHED)]
     if counts[:2] == [None, None] or any(count is not None and count < 0 for count in counts):
         return None
     read, written, made, reused = (count or 0 for count in counts)
-    return Reported(_model(told_by), read + made + reused, written, _id(told_by), id(told_by))
+    return Reported(_model(told_by), read + made + reused, written, _id(answer) or _id(told_by), answer)
 
 
 def _count(usage: object, names: tuple[str, ...]) -> int | None:

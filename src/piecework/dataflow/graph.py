@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self, cast
+from typing import Never, Self, cast
 
 from piecework.dataflow.node import FunctionNode, Node
 from piecework.dataflow.outlines import inner_outline, outline_of
@@ -18,7 +18,7 @@ from piecework.dataflow.signature import Signature
 from piecework.dataflow.validate import check_known_inputs, find_faults
 from piecework.dataflow.wiring import InputSpec, Wiring, input_spec, needed_nodes, wire
 from piecework.draw import to_mermaid
-from piecework.errors import Fault, GraphError, UnknownInputError, UnknownOutputError
+from piecework.errors import Fault, GraphError, NodeDefinitionError, UnknownInputError, UnknownOutputError
 from piecework.outline import Box, Outline
 from piecework.wording import did_you_mean, graph_label, listed, near_miss
 
@@ -247,6 +247,19 @@ class GraphNode(Node):
         """Return a box with the node's name, what it maps over, and the graph inside."""
         inside = inner_outline(self.graph, place)
         return Box(id=place, name=self.name, map_over=self._map_over, inside=inside)
+
+    def with_policy(self, **options: object) -> Never:
+        """Refuse: a graph is no call, so it has no policies of its own.
+
+        Raises:
+            NodeDefinitionError: Always; it says where to put the options instead.
+        """
+        said = ", ".join(f"{option}=..." for option in options) or "..."
+        message = (
+            f"it is a graph, which has no policies of its own. Write .with_policy({said}) after a node inside it. For "
+            "all calls in it, say what is not said there in map_over(...) of the graph, or to the runner."
+        )
+        raise NodeDefinitionError([Fault("graph-policy", message)], node=self.name)
 
     @property
     def _is_one_call(self) -> bool:

@@ -26,6 +26,7 @@ from piecework.dataflow.policies import (
     RetryOption,
     TimeoutOption,
     read_policy,
+    told_shortly,
 )
 from piecework.dataflow.signature import Signature
 from piecework.errors import Fault, MappingError, NodeDefinitionError
@@ -189,13 +190,21 @@ class Node(ABC):
     def _map_over(self) -> tuple[str, ...]:
         return self.mapping.params if self.mapping is not None else ()
 
+    @property
+    def _said(self) -> str:
+        """The policies that a node has beside its mapping's, as its repr shows them."""
+        return ""
+
     def __repr__(self) -> str:
-        """Show the names of node, inputs and outputs, and the mapping."""
+        """Show the names of node, inputs and outputs, the mapping, and which policies they have."""
         inner = self.inner_inputs
         inputs = ", ".join(name if inner[name] == name else f"{inner[name]}={name}" for name in self.inputs)
         outputs = ", ".join(self.outputs) or "no output"
-        mapped = f", map_over {', '.join(self.mapping.params)}" if self.mapping is not None else ""
-        return f"<{type(self).__name__} {self.name!r}: ({inputs}) -> {outputs}{mapped}>"
+        mapped, mapping = "", self.mapping
+        if mapping is not None:
+            said = told_shortly(mapping.policy, handled=mapping.handler is not None)
+            mapped = f", map_over {', '.join(mapping.params)}{said}"
+        return f"<{type(self).__name__} {self.name!r}: ({inputs}) -> {outputs}{self._said}{mapped}>"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -217,6 +226,10 @@ class FunctionNode(Node, Generic[P, R_co]):
 
     def _inner_defaults(self) -> Mapping[str, object]:
         return self.parameter_defaults
+
+    @property
+    def _said(self) -> str:
+        return told_shortly(self.policy, handled=self.handler is not None)
 
     def box(self, place: str) -> Box:
         """Return a box with the node's name, and what it maps over."""

@@ -5,13 +5,15 @@ Runners come here when they are made and when they are asked for a run. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from piecework.core.budget import Budget
 from piecework.core.policy import CachePolicy, CallPolicy, ChangedInputs, Durability, KeepPolicy, RunPolicy, in_seconds
 from piecework.core.ports import Cache, RunLog
+from piecework.dataflow.graph import GraphNode
+from piecework.dataflow.node import Node
 from piecework.dataflow.policies import (
     LimitsOption,
     RetryOption,
@@ -25,16 +27,21 @@ from piecework.dataflow.policies import (
 from piecework.wording import did_you_mean, listed
 
 __all__ = (
+    "Forgotten",
     "OnFailed",
     "check_choice",
     "check_keepers",
     "check_text",
+    "forgotten_names",
     "keep_policy",
     "run_policy",
 )
 
 OnFailed: TypeAlias = Literal["keep", "retry"]
 """What becomes of items that failed in a run that has completed all the same, when it is resumed."""
+
+Forgotten: TypeAlias = str | Node | Sequence[str | Node] | None
+"""Nodes whose values a cache is to forget, by name or themselves; None for all."""
 
 LONGEST = 1000
 """Letters in the name of a run or thread."""
@@ -57,10 +64,7 @@ def run_policy(
         ValueError: A number is out of its range.
         TypeError: An option is none of what it may be.
     """
-    if max_concurrency is not None and max_concurrency < 1:
-        raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
-    if grace < 0:
-        raise ValueError(f"grace={grace} must not be negative.")
+    _check_numbers(max_concurrency, grace)
     if not isinstance(budget, Budget | None):  # pyright: ignore[reportUnnecessaryIsInstance] - not everyone checks types
         raise TypeError(f"budget={budget!r} is no Budget. Write budget=Budget(max_tokens=...), or max_cost=... .")
     calls = CallPolicy(
@@ -76,6 +80,22 @@ def run_policy(
         budget=budget,
         calls=None if calls == CallPolicy() else calls,
     )
+
+
+def _check_numbers(max_concurrency: object, grace: object) -> None:
+    """See that a runner's concurrency and grace are numbers that they may be."""
+    if max_concurrency is not None:
+        if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int):
+            raise TypeError(
+                f"max_concurrency={max_concurrency!r} must be a whole number, max_concurrency=10, or None for no limit."
+            )
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
+    if isinstance(grace, bool) or not isinstance(grace, int | float):
+        seconds = f"{grace.total_seconds():g}" if isinstance(grace, timedelta) else "5.0"
+        raise TypeError(f"grace={grace!r} is no number of seconds. Write grace={seconds}.")
+    if not grace >= 0:
+        raise ValueError(f"grace={grace} must not be negative.")
 
 
 def keep_policy(durability: Durability, changed_inputs: ChangedInputs) -> KeepPolicy:
@@ -103,6 +123,24 @@ def check_keepers(*, store: object, cache: object, labels: Mapping[str, str] | N
     texts: list[object] = [*(labels or {}), *(labels or {}).values()]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError(f"labels={labels!r}: names and values are texts.")
+
+
+def forgotten_names(nodes: Forgotten) -> tuple[str, ...] | None:
+    """The names under which a cache has what some nodes made: those of functions; None for all.
+
+    Raises:
+        TypeError: Something is neither a name nor a node.
+    """
+    if nodes is None:
+        return None
+    if isinstance(nodes, GraphNode):
+        return forgotten_names(nodes.graph.nodes)
+    if isinstance(nodes, str | Node):
+        return (nodes if isinstance(nodes, str) else nodes.name,)
+    given = cast("object", nodes)  # Not everyone checks types.
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise TypeError(f"nodes={given!r} is no node. Give nodes, or their names: clear_cache('summarize').")
+    return tuple(name for one in cast("Iterable[str | Node]", given) for name in forgotten_names(one) or ())
 
 
 def check_text(option: str, given: object) -> None:

@@ -29,6 +29,7 @@ __all__ = (
     "read_retry",
     "read_seconds",
     "read_timeout",
+    "told_shortly",
 )
 
 RetryOption: TypeAlias = RetryPolicy | Sequence[RetryPolicy] | None
@@ -96,6 +97,20 @@ def merged(*policies: CallPolicy | None) -> CallPolicy | None:
     for policy in reversed(policies):
         result = policy.over(result) if policy is not None else result
     return result
+
+
+def told_shortly(policy: CallPolicy | None, *, handled: bool) -> str:
+    """What is said of calls, in short for a repr: the options that are set, with a leading space."""
+    said: dict[str, object] = {} if policy is None else structs.asdict(policy)
+    told = [_shortly(option, value) for option, value in said.items() if value is not None]
+    if handled:
+        told.append("error_handler")
+    return f" with {', '.join(told)}" if told else ""
+
+
+def _shortly(option: str, value: object) -> str:
+    """An option as a repr shows it: with its value where that is short."""
+    return f"{option}={value!r}" if value == () or isinstance(value, int) else option
 
 
 def read_retry(given: object) -> tuple[RetryPolicy, ...] | None:

@@ -23,7 +23,16 @@ from piecework.core.waiting import see_out
 from piecework.dataflow.blueprint import COMPILED, Blueprint, all_calls, blueprint
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
-from piecework.dataflow.options import OnFailed, check_choice, check_keepers, check_text, keep_policy, run_policy
+from piecework.dataflow.options import (
+    Forgotten,
+    OnFailed,
+    check_choice,
+    check_keepers,
+    check_text,
+    forgotten_names,
+    keep_policy,
+    run_policy,
+)
 from piecework.dataflow.plan import GraphPlan
 from piecework.dataflow.policies import LimitsOption, RetryOption, TimeoutOption
 from piecework.dataflow.results import MapResult, RunResult, paused_result
@@ -39,6 +48,9 @@ __all__ = ("AsyncRunner", "RunnerBase", "result_of")
 
 class RunnerBase:
     """What both runners share: how they are made, and what they make of a graph and its inputs."""
+
+    _blocking = False
+    """Whether its methods are called by synchronous code, which waits for what they give."""
 
     def __init__(
         self,
@@ -122,9 +134,9 @@ class RunnerBase:
     def _compile(self, graph: Graph) -> Blueprint:
         """The graph compiled; with a store, its annotated types are known to the codec, and the graph to `resume`."""
         compiled = COMPILED.get(graph) or blueprint(graph)
-        if not self._engine.caches:
+        if not self._engine.caches(blocking=self._blocking):
             self._refuse_cached(compiled)
-        if self._engine.stores or self._engine.caches:
+        if self._engine.stores or self._engine.caches(blocking=self._blocking):
             self._note(graph, compiled)
         return compiled
 
@@ -151,13 +163,13 @@ class RunnerBase:
     ) -> Work:
         """One run of a graph; a new one needs all its inputs, one that may be on record only what is not there."""
         compiled = COMPILED.get(graph) or blueprint(graph)
-        if (compiled.cached or self._policy.calls is not None) and not self._engine.caches:
+        if (compiled.cached or self._policy.calls is not None) and not self._engine.caches(blocking=self._blocking):
             self._refuse_cached(compiled)
         fast = not named and inputs.__class__ is dict
         given = {**(inputs or {})} if fast else gather_inputs(compiled, inputs, named)
         if not given.keys() <= compiled.accepted or (new and not compiled.required <= given.keys()):
             check_inputs(graph, given)
-        if self._engine.stores or (compiled.cached and self._engine.caches):
+        if self._engine.stores or (compiled.cached and self._engine.caches(blocking=self._blocking)):
             self._note(graph, compiled)
         return Work(
             name=compiled.name,
@@ -382,11 +394,11 @@ class AsyncRunner(RunnerBase):
             check_choice("status", status, get_args(Standing))
         return await self._engine.store("runs()").runs(status=status, thread_id=thread_id, limit=limit)
 
-    async def clear_cache(self, nodes: str | Sequence[str] | None = None) -> int:
+    async def clear_cache(self, nodes: Forgotten = None) -> int:
         """Forget what nodes made, so that they make it anew.
 
         Args:
-            nodes: The nodes' names; None forgets what all nodes made.
+            nodes: The nodes, or their names; None forgets what all nodes made. A name that no node has is fine.
 
         Returns:
             How many values were forgotten.
@@ -394,7 +406,9 @@ class AsyncRunner(RunnerBase):
         Raises:
             NoCacheError: The runner has no cache.
         """
-        return await self._engine.clear_cache((nodes,) if isinstance(nodes, str) else nodes)
+        if self._cache is None:
+            raise NoCacheError((), asked="clear_cache()")
+        return await self._engine.clear_cache(forgotten_names(nodes))
 
     async def map(
         self,

@@ -11,7 +11,7 @@ from piecework.core.portal import run_blocking
 from piecework.core.runs import RunInfo, Standing
 from piecework.dataflow.graph import Graph
 from piecework.dataflow.mapping import MapMode, OnError
-from piecework.dataflow.options import OnFailed
+from piecework.dataflow.options import Forgotten, OnFailed
 from piecework.dataflow.results import MapResult, RunResult
 from piecework.dataflow.runners import AsyncRunner, RunnerBase, result_of
 from piecework.dataflow.work import BatchWork, Mapped, gather_inputs
@@ -25,6 +25,8 @@ class SyncRunner(RunnerBase):
 
     Ctrl-C cancels the run and waits until it has ended; a second one does not wait.
     """
+
+    _blocking = True
 
     def run(
         self,
@@ -83,7 +85,7 @@ class SyncRunner(RunnerBase):
         """How runs stand; see `AsyncRunner.runs`."""
         return run_blocking(self._async.runs(status=status, thread_id=thread_id, limit=limit))
 
-    def clear_cache(self, nodes: str | Sequence[str] | None = None) -> int:
+    def clear_cache(self, nodes: Forgotten = None) -> int:
         """Forget what nodes made; see `AsyncRunner.clear_cache`."""
         return run_blocking(self._async.clear_cache(nodes))
 

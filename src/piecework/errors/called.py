@@ -132,15 +132,16 @@ class CacheKeyError(PieceworkError, ValueError):
 
 
 class NoCacheError(PieceworkError, ValueError):
-    """A node is to be cached, and its runner has no cache."""
+    """Something needs a cache, such as a node that is to be cached, and the runner has none."""
 
-    def __init__(self, nodes: Iterable[str]) -> None:
-        """Compose the message from the nodes' names."""
+    def __init__(self, nodes: Iterable[str], *, asked: str = "") -> None:
+        """Compose the message from the nodes' names, or from what was asked of the cache."""
         self.nodes = tuple(nodes)
-        """The nodes that have a cache policy."""
+        """The nodes that have a cache policy; none where a method was asked for something."""
+        who = f"{asked} is about what a cache keeps" if asked else f"{listed(self.nodes)}: a CachePolicy needs a cache"
         super().__init__(
-            f"{listed(self.nodes)}: a CachePolicy needs a cache, and this runner has none. Give it one: "
-            "AsyncRunner(cache=MemoryCache()), or SqliteCache('cache.db')."
+            f"{who}, and this runner has none. Give it one: AsyncRunner(cache=MemoryCache()), or "
+            "SqliteCache('cache.db')."
         )
 
 
@@ -162,8 +163,14 @@ class UnknownPriceError(PieceworkError, LookupError):
         self.model = model
         """The model that a call has used; empty where the result does not say."""
         which = f"the model {model!r}" if model else "a model whose name its result does not tell"
+        advice = (
+            "Add it:"
+            if model
+            else "Tell the name in the node, add_usage(model='a-model', input_tokens=..., output_tokens=...), or say "
+            "what answers cost that have none:"
+        )
         super().__init__(
-            f"the budget has max_cost, and no price for {which}. Add it: "
+            f"the budget has max_cost, and no price for {which}. {advice} "
             f"Budget(max_cost=..., prices={{{model!r}: Price(input=3, output=15)}}), for a million tokens each."
         )
 

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from time import time
+from typing import cast
 
 from msgspec import Struct
 
@@ -41,7 +42,7 @@ class MemoryCache:
             ValueError: `max_items` is less than 1.
             TypeError: It is no whole number.
         """
-        given: object = max_items
+        given = cast("object", max_items)
         if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
             raise TypeError(f"max_items={given!r} must be a whole number, max_items=10_000, or None for no limit.")
         if max_items is not None and max_items < 1:

@@ -31,6 +31,12 @@ class Declared(Protocol):
         ...
 
 
+UPDATED = frozenset({"max_concurrency", "min_concurrency", "requests_per_minute", "tokens_per_minute"})
+"""The numbers that the limits' `update` takes."""
+
+NEEDED = "max_concurrency"
+"""The one that it cannot do without, where a limit has it."""
+
 N = TypeVar("N", bound=Struct)
 S = TypeVar("S", bound=Declared)
 
@@ -67,17 +73,17 @@ class Names(Generic[N, S]):
         return state
 
     def _conflict(self, name: str, numbers: Struct, others: Struct) -> str:
-        """What to say of two declarations, and of what differs how to update it."""
-        differing = {
-            field: value
-            for field, value in structs.asdict(numbers).items()
-            if value != getattr(others, field) and value is not None
-        }
-        changes = ", ".join(f"{field}={value!r}" for field, value in differing.items()) or "..."
+        """What to say of two declarations, and of what differs how to update it where that can be done."""
+        wanted = structs.asdict(numbers)
+        differing = {field: value for field, value in wanted.items() if value != getattr(others, field)}
+        if UPDATED.issuperset(differing) and None not in differing.values():
+            told = (f"{field}={value!r}" for field, value in wanted.items() if field in differing or field == NEEDED)
+            advice = f"change it for all with limit.update({', '.join(told)})"
+        else:
+            advice = f"declare it with the same {' and '.join(differing)} wherever it is named"
         return (
             f"{self._kind} {name!r} is declared with {spelled(numbers)}, and elsewhere with {spelled(others)}. What "
-            f"has one name is one limit in all of the process: give this one another name, or change it for all with "
-            f"limit.update({changes})."
+            f"has one name is one limit in all of the process: give this one another name, or {advice}."
         )
 
 
