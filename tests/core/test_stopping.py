@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from piecework import AsyncRunner, Graph, Limit, RetryPolicy, node
+from piecework import AsyncRunner, Graph, Limit, MemoryStore, RetryPolicy, node
 from piecework.testing.clock import VirtualClock
 from tests.core.cached import turns
 from tests.core.harness import within

@@ -5,6 +5,8 @@ Users call these inside of nodes; the attempt that runs there takes them in.
 
 from __future__ import annotations
 
+from typing import cast
+
 from piecework.core.call import Call
 from piecework.core.current import CURRENT
 from piecework.core.usage import Reported
@@ -43,12 +45,12 @@ def add_usage(*, input_tokens: int = 0, output_tokens: int = 0, model: str = "")
         ValueError: A number is negative.
     """
     for name, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
-        given: object = tokens
+        given = cast("object", tokens)
         if not isinstance(given, int) or isinstance(given, bool):
             raise TypeError(f"add_usage({name}={given!r}): tokens are a whole number.")
         if tokens < 0:
             raise ValueError(f"add_usage({name}={given!r}): tokens are 0 or more.")
-    called: object = model
+    called = cast("object", model)
     if not isinstance(called, str):
         raise TypeError(f"add_usage(model={called!r}): a model's name is a text.")
     live = _running("add_usage()").living()
