@@ -81,7 +81,7 @@ async def ours(declared: Declared, url: str, requests: int) -> int:
     async with connected(url, requests) as client:
 
         async def work(item: int) -> int:
-            response = await client.get(f"/work/{item}")
+            response = await client.get(f"/jobs/{item}")
             response.raise_for_status()
             return item
 
@@ -102,7 +102,7 @@ async def by_hand(url: str, requests: int) -> int:
         async def work(item: int) -> bool:
             async with room:
                 for _ in range(ATTEMPTS):
-                    response = await client.get(f"/work/{item}")
+                    response = await client.get(f"/jobs/{item}")
                     if response.status_code != 429:
                         return response.is_success
                     await asyncio.sleep(float(response.headers["Retry-After"]))

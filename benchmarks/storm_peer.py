@@ -41,7 +41,7 @@ async def storm(url: str, requests: int, at_once: int, attempts: int) -> dict[st
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=pool, trust_env=False) as client:
 
         async def work(piece: Piece) -> dict[str, list[int]]:
-            response = await client.get(f"/work/{piece['item']}")
+            response = await client.get(f"/jobs/{piece['item']}")
             response.raise_for_status()
             done.append(piece["item"])
             return {"values": [piece["item"]]}
