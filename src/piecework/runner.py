@@ -139,7 +139,7 @@ class Engine:
             NoCacheError: There is no cache.
         """
         if self._setting.cache is None:
-            raise NoCacheError(["clear_cache()"])
+            raise NoCacheError((), asked="clear_cache()")
         return await self._setting.cache.clear(nodes)
 
     def storable(self, value: object) -> bool:

@@ -1,6 +1,7 @@
 """Caches at the door; on a clock that jumps."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from piecework import (
@@ -116,3 +117,23 @@ def test_a_call_that_starts_one_like_itself_does_not_wait_for_itself() -> None:
 
 
 DOWN: list[Graph] = []
+
+
+@dataclass
+class Kept:
+    """What a cached node makes."""
+
+    x: int
+
+
+async def make_kept(x: int) -> Kept:
+    worked.append(x)
+    return Kept(x)
+
+
+def test_a_runners_own_cache_policy_knows_the_types_of_the_nodes_too() -> None:
+    worked.clear()
+    graph = Graph([node(make_kept, output_name="y")])
+    runner = AsyncRunner(cache=MemoryCache(), cache_policy=CachePolicy())
+    results = [on_virtual_time(runner.run(graph, {"x": 1}))["y"] for _ in range(2)]
+    assert (results, worked) == ([Kept(1), Kept(1)], [1])

@@ -68,7 +68,9 @@ class Placing:
         return placed
 
     def _make(self, target: Target) -> Target:
-        handler = target.handler
+        placed, handler = self._located(target), target.handler
+        if target.policy is None and self._defaults is None:
+            return placed
         policy = (target.policy or CallPolicy()).over(self._defaults)
         own = () if policy.max_concurrency is None else (private_limit(policy.max_concurrency),)
         policy = structs.replace(policy, limits=(*_in_order(policy.limits or ()), *own))
@@ -76,9 +78,6 @@ class Placing:
             policy = structs.replace(policy, cache=None)  # What is called for its effect is called, unless it says not.
         if handler is not None:
             handler = structs.replace(handler, target=self._stand_in(handler.target))
-        if target.policy is None and self._defaults is None:
-            return self._located(target)
-        placed = self._located(target)
         # Only these have the loop wait beside the function while it runs, or call something that may be async.
         beside = policy.timeout is not None or policy.cache is not None or handler is not None
         return structs.replace(self._on_loop(placed) if beside else placed, policy=policy, handler=handler)

@@ -313,12 +313,12 @@ class Scope(Group):
         door, address, shared = self.run.door, f"{self._frame}/{action.name}", None
         if door.emit is not None:
             door.emit(FanOutStarted(address, action.size))
-        if self.run.caches and action.shared and not door.journal.keeps:
-            shared = Shared(frozenset(action.shared), b"")  # Only what they are called counts for a cache.
         if door.journal.keeps:
             shared = door.journal.shared(action.shared)
             if door.journal.plan(address, action.size, shared, calls=isinstance(action.body, Target)):
                 await door.journal.commit()  # Law 4: the plan of a fan-out is committed before its items start.
+        elif self.run.caches and action.shared:
+            shared = Shared(frozenset(action.shared), b"")  # Only what they are called counts for a cache.
         return await Fan(self.run, self, self._frame, action, self.nest, shared=shared).perform()
 
     def lost(self, error: Exception) -> None:

@@ -134,9 +134,10 @@ class RunnerBase:
     def _compile(self, graph: Graph) -> Blueprint:
         """The graph compiled; with a store, its annotated types are known to the codec, and the graph to `resume`."""
         compiled = COMPILED.get(graph) or blueprint(graph)
-        if not self._engine.caches(blocking=self._blocking):
+        caches = self._engine.caches(blocking=self._blocking)
+        if not caches:
             self._refuse_cached(compiled)
-        if self._engine.stores or self._engine.caches(blocking=self._blocking):
+        if self._engine.stores or caches:
             self._note(graph, compiled)
         return compiled
 
@@ -163,13 +164,15 @@ class RunnerBase:
     ) -> Work:
         """One run of a graph; a new one needs all its inputs, one that may be on record only what is not there."""
         compiled = COMPILED.get(graph) or blueprint(graph)
-        if (compiled.cached or self._policy.calls is not None) and not self._engine.caches(blocking=self._blocking):
+        may_cache = bool(compiled.cached) or self._policy.calls is not None
+        caches = may_cache and self._engine.caches(blocking=self._blocking)
+        if may_cache and not caches:
             self._refuse_cached(compiled)
         fast = not named and inputs.__class__ is dict
         given = {**(inputs or {})} if fast else gather_inputs(compiled, inputs, named)
         if not given.keys() <= compiled.accepted or (new and not compiled.required <= given.keys()):
             check_inputs(graph, given)
-        if self._engine.stores or (compiled.cached and self._engine.caches(blocking=self._blocking)):
+        if self._engine.stores or caches:
             self._note(graph, compiled)
         return Work(
             name=compiled.name,
@@ -395,19 +398,14 @@ class AsyncRunner(RunnerBase):
         return await self._engine.store("runs()").runs(status=status, thread_id=thread_id, limit=limit)
 
     async def clear_cache(self, nodes: Forgotten = None) -> int:
-        """Forget what nodes made, so that they make it anew.
+        """Forget what nodes made, so that they make it anew; returns how many values that were.
 
         Args:
             nodes: The nodes, or their names; None forgets what all nodes made. A name that no node has is fine.
 
-        Returns:
-            How many values were forgotten.
-
         Raises:
             NoCacheError: The runner has no cache.
         """
-        if self._cache is None:
-            raise NoCacheError((), asked="clear_cache()")
         return await self._engine.clear_cache(forgotten_names(nodes))
 
     async def map(
